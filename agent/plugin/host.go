@@ -1,0 +1,42 @@
+package plugin
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/metric"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/podjoule/podjoule/agent/measure"
+)
+
+// Host is what a plugin gets from the host when it is opened.
+type Host struct {
+	// SysfsRoot and ProcfsRoot are where the node's /sys and /proc are seen.
+	SysfsRoot, ProcfsRoot string
+	// Version is the agent's version.
+	Version string
+	// Metrics are the metrics of all enabled plugins, in pipeline order.
+	Metrics []*measure.Metric
+	// Meter makes the instruments in which the plugin counts its own work.
+	Meter metric.Meter
+	// Self gathers the agent's own metrics for a Prometheus page.
+	Self prometheus.Gatherer
+	// SelfReader collects the agent's own metrics for an OTLP request.
+	SelfReader sdkmetric.Reader
+	// Handle serves a page on the host's listener. It fails when the path is
+	// taken or when the agent has no listener.
+	Handle func(page Page) error
+	// Stdout is the standard output.
+	Stdout io.Writer
+}
+
+// Page is a page on the host's listener, linked from its landing page.
+type Page struct {
+	// Path is an absolute path, such as "/metrics".
+	Path string
+	// Doc says in a few words what a visitor finds there.
+	Doc     string
+	Handler http.Handler
+}
