@@ -19,6 +19,21 @@ import (
 	"github.com/podjoule/podjoule/agent/measure"
 )
 
+// Role is the place of a plugin in the pipeline.
+type Role uint8
+
+// Sources measure, transforms derive, outputs export.
+const (
+	RoleSource Role = iota
+	RoleTransform
+	RoleOutput
+)
+
+// String returns "source", "transform" or "output".
+func (r Role) String() string {
+	return [...]string{"source", "transform", "output"}[r]
+}
+
 // Plugin declares one plugin. The list of plugins is a slice of these, in
 // pipeline order.
 type Plugin struct {
@@ -26,6 +41,8 @@ type Plugin struct {
 	Name string
 	// Doc is one line that says what it is for.
 	Doc string
+	// Role is what Open returns: a Source, a Transform or an Output.
+	Role Role
 	// Metrics are all the metrics that it can make.
 	Metrics []*measure.Metric
 	// Config returns a fresh configuration that holds the defaults: a pointer
