@@ -1,0 +1,177 @@
+package cgroup
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/containerd/cgroups/v3/cgroup1"
+	"github.com/containerd/cgroups/v3/cgroup2"
+	"golang.org/x/sys/unix"
+)
+
+// benchPods is how many pods the kubelet admits on a node by default.
+const benchPods = 110
+
+// benchNode makes the cgroups of a full node, on this machine's own tree as
+// root, else in plain files, and returns their paths.
+func benchNode(b *testing.B) (*Hierarchy, []string) {
+	if os.Geteuid() != 0 {
+		root, pod, _ := sampleTree(b, "v2")
+		var all []string
+		for i := range benchPods {
+			all = append(all, "/kubepods/pod"+podUID(i))
+			if err := os.CopyFS(filepath.Join(root, all[i]), os.DirFS(pod)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return open(b, root), all
+	}
+	h, top, makeCgroup := machine(b)
+	makeCgroup(top + "/kubepods")
+	var all []string
+	for i := range benchPods {
+		path := fmt.Sprintf("%s/kubepods/pod%s", top, podUID(i))
+		makeCgroup(path)
+		all = append(all, path)
+	}
+	return h, all
+}
+
+// BenchmarkSweep reads CPU time and memory of all pods of a full node: through
+// Reader, by nothing but a pread of the same files, and by containerd's library.
+// Its metric "x-pread" is the time of the first in units of the second, taken
+// in turns in the same run.
+func BenchmarkSweep(b *testing.B) {
+	h, pods := benchNode(b)
+	var buf Buffer
+	readers := make([]*Reader, len(pods))
+	var fds []int
+	for i, path := range pods {
+		readers[i] = h.Reader(path)
+		b.Cleanup(readers[i].Close)
+	}
+	sweep := func() {
+		var cpu CPU
+		var m Memory
+		for _, r := range readers {
+			if err := r.CPU(&buf, &cpu); err != nil {
+				b.Fatal(err)
+			}
+			if err := r.Memory(&buf, &m); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	sweep()
+	for _, r := range readers {
+		for _, f := range []*file{&r.cpuTotal, &r.cpuUser, &r.cpuSystem, &r.memoryUsage, &r.memoryStat} {
+			if f.fd >= 0 {
+				fds = append(fds, f.fd)
+			}
+		}
+	}
+	bare := func() {
+		for _, fd := range fds {
+			if _, err := unix.Pread(fd, buf.b, 0); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.Run("podjoule", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			sweep()
+		}
+	})
+	b.Run("pread", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			bare()
+		}
+	})
+	b.Run("ratio", func(b *testing.B) {
+		var ours, theirs time.Duration
+		for b.Loop() {
+			start := time.Now()
+			sweep()
+			middle := time.Now()
+			bare()
+			ours, theirs = ours+middle.Sub(start), theirs+time.Since(middle)
+		}
+		b.ReportMetric(float64(ours)/float64(theirs), "x-pread")
+	})
+	b.Run("containerd", func(b *testing.B) {
+		if h.plain {
+			b.Skip("containerd's library reads only real cgroups")
+		}
+		b.ReportAllocs()
+		stats := make([]func() error, len(pods))
+		for i, path := range pods {
+			stats[i] = containerdStat(b, h, path)
+		}
+		for b.Loop() {
+			for _, stat := range stats {
+				if err := stat(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
+func containerdStat(b *testing.B, h *Hierarchy, path string) func() error {
+	if h.cpu.v2 {
+		m, err := cgroup2.Load(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return func() error { _, err := m.StatFiltered(cgroup2.StatCPU | cgroup2.StatMemory); return err }
+	}
+	c, err := cgroup1.Load(cgroup1.StaticPath(path), cgroup1.WithHierarchy(func() ([]cgroup1.Subsystem, error) {
+		return []cgroup1.Subsystem{cgroup1.NewCpuacct(machineRoot), cgroup1.NewMemory(machineRoot)}, nil
+	}))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return func() error { _, err := c.Stat(cgroup1.IgnoreNotExist); return err }
+}
+
+// BenchmarkScan looks for changes among the pods of a full node.
+func BenchmarkScan(b *testing.B) {
+	h, _ := benchNode(b)
+	f := h.Finder(false)
+	b.Cleanup(f.Close)
+	scan(b, f, true)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := f.Scan(false); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkParseMemoryStat parses what a captured pod's memory.stat holds.
+func BenchmarkParseMemoryStat(b *testing.B) {
+	for version, parse := range map[string]func([]byte, *Memory) error{"v1": parseMemoryStatV1, "v2": parseMemoryStat} {
+		root := captured(b, version)
+		h := open(b, root)
+		found := scan(b, h.Finder(false), true).Appeared[0]
+		text, err := os.ReadFile(filepath.Join(h.memory.dir, found.Path, "memory.stat"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(version, func(b *testing.B) {
+			var m Memory
+			b.ReportAllocs()
+			for b.Loop() {
+				m = Memory{}
+				if err := parse(text, &m); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

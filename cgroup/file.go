@@ -1,0 +1,140 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrGone is wrapped by errors about a cgroup that was removed.
+var ErrGone = errors.New("cgroup is gone")
+
+// errAbsent says that a file is not there though its cgroup is: the kernel does
+// not tell this quantity, now.
+var errAbsent = errors.New("file is absent")
+
+// retryAfter is how many reads pass before an absent file is looked for again.
+// A controller can be turned on while the cgroup lives.
+const retryAfter = 10
+
+// Buffer is the memory into which files are read. It serves any number of
+// readers one after the other, and grows to the largest file it met.
+// The zero value is ready for use.
+type Buffer struct{ b []byte }
+
+const firstSize = 8 << 10 // memory.stat has about 1.5 KiB
+
+// file is one file of a cgroup. It is opened at its first read and stays open.
+type file struct {
+	path string
+	fd   int // -1: not open
+	wait int // reads that pass before it is looked for again
+}
+
+func newFile(dir, name string) file { return file{path: filepath.Join(dir, name), fd: -1} }
+
+// read returns the whole content, valid until the buffer's next use. The error
+// is errAbsent, wraps ErrGone, or names the file.
+//
+// In a plain tree a removed file would go on telling its last content, so that
+// its links are counted before each read.
+func (f *file) read(buf *Buffer, plain bool) ([]byte, error) {
+	if f.fd >= 0 && plain && f.unlinked() {
+		f.close()
+	}
+	if f.fd < 0 {
+		if err := f.open(); err != nil {
+			return nil, err
+		}
+	}
+	text, err := f.pread(buf)
+	if err == nil {
+		return text, nil
+	}
+	f.close()
+	switch err {
+	case unix.ENODEV:
+		// The file was removed: with its cgroup, or alone, as pressure files
+		// and those of a controller can be. Then it may be back already.
+		if err := f.open(); err != nil {
+			return nil, err
+		}
+		if text, err = f.pread(buf); err == nil {
+			return text, nil
+		}
+		f.close()
+		return nil, f.missing()
+	case unix.EOPNOTSUPP:
+		// Built into the kernel, but turned off.
+		f.wait = retryAfter
+		return nil, errAbsent
+	}
+	return nil, fmt.Errorf("read %s: %w", f.path, err)
+}
+
+func (f *file) open() error {
+	if f.wait > 0 {
+		f.wait--
+		return errAbsent
+	}
+	for {
+		fd, err := unix.Open(f.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		switch err {
+		case nil:
+			f.fd = fd
+			return nil
+		case unix.EINTR:
+			continue
+		case unix.ENOENT, unix.ENODEV, unix.ENOTDIR:
+			return f.missing()
+		case unix.EMFILE, unix.ENFILE:
+			return fmt.Errorf("open %s: %w; raise the limit of open files (ulimit -n, LimitNOFILE)", f.path, err)
+		}
+		return fmt.Errorf("open %s: %w", f.path, err)
+	}
+}
+
+// missing tells a removed cgroup from a file that it does not have.
+func (f *file) missing() error {
+	dir := filepath.Dir(f.path)
+	if _, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("%s: %w", dir, ErrGone)
+	}
+	f.wait = retryAfter
+	return errAbsent
+}
+
+// pread reads from the start, which makes the kernel write the text anew. A
+// buffer that is filled to its end may have cut the text, without an error.
+func (f *file) pread(buf *Buffer) ([]byte, error) {
+	if buf.b == nil {
+		buf.b = make([]byte, firstSize)
+	}
+	for {
+		n, err := unix.Pread(f.fd, buf.b, 0)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, err
+		case n < len(buf.b):
+			return buf.b[:n], nil
+		default:
+			buf.b = make([]byte, 2*len(buf.b))
+		}
+	}
+}
+
+func (f *file) unlinked() bool {
+	var st unix.Stat_t
+	return unix.Fstat(f.fd, &st) != nil || st.Nlink == 0
+}
+
+func (f *file) close() {
+	if f.fd >= 0 {
+		_ = unix.Close(f.fd) // nothing was written, so nothing can be lost
+		f.fd = -1
+	}
+}

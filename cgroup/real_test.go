@@ -1,0 +1,237 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/containerd/cgroups/v3"
+	"github.com/containerd/cgroups/v3/cgroup1"
+	"github.com/containerd/cgroups/v3/cgroup2"
+	"github.com/google/go-cmp/cmp"
+)
+
+const machineRoot = "/sys/fs/cgroup"
+
+// machine returns the hierarchy of this machine and makes a cgroup of the
+// test's own in it, which is removed at the end. Below it, make makes more.
+func machine(t testing.TB) (h *Hierarchy, top string, makeCgroup func(path string)) {
+	if os.Geteuid() != 0 {
+		t.Skip("making cgroups needs root")
+	}
+	h, err := Open(machineRoot)
+	if err != nil {
+		t.Skip(err)
+	}
+	top = fmt.Sprintf("/podjoule-test-%d", os.Getpid())
+	makeCgroup = func(path string) {
+		for _, dir := range h.dirs() {
+			if err := os.Mkdir(filepath.Join(dir, path), 0o755); errors.Is(err, os.ErrExist) {
+				continue
+			} else if err != nil {
+				t.Skipf("this machine lets nobody make cgroups: %v", err)
+			}
+			t.Cleanup(func() { removeCgroup(t, filepath.Join(dir, path)) })
+		}
+	}
+	makeCgroup(top)
+	return h, top, makeCgroup
+}
+
+// dirs are the roots in which a cgroup has to be made.
+func (h *Hierarchy) dirs() []string {
+	if h.cpu.dir == h.memory.dir || h.memory.dir == "" {
+		return []string{h.cpu.dir}
+	}
+	return []string{h.cpu.dir, h.memory.dir}
+}
+
+// removeCgroup removes a cgroup. A process that has just ended can keep it busy
+// for a moment.
+func removeCgroup(t testing.TB, dir string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		err := os.Remove(dir)
+		if err == nil || errors.Is(err, os.ErrNotExist) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("remove %s: %v", dir, err)
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// spend runs a process in a cgroup that uses some CPU time, and returns how
+// much, as the kernel counted it for the process itself.
+func spend(t testing.TB, h *Hierarchy, path string) time.Duration {
+	t.Helper()
+	cmd := exec.Command("/bin/sh", "-c", "read go; i=0; while [ $i -lt 600000 ]; do i=$((i+1)); done")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range h.dirs() {
+		procs := filepath.Join(dir, path, "cgroup.procs")
+		if err := os.WriteFile(procs, []byte(strconv.Itoa(cmd.Process.Pid)), 0); err != nil {
+			_ = cmd.Process.Kill()
+			t.Fatal(err)
+		}
+	}
+	if _, err := stdin.Write([]byte("\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+}
+
+func TestModeAgreesWithContainerd(t *testing.T) {
+	h, err := Open(machineRoot)
+	if err != nil {
+		t.Skip(err)
+	}
+	want := map[cgroups.CGMode]Mode{cgroups.Legacy: V1, cgroups.Hybrid: Hybrid, cgroups.Unified: V2}[cgroups.Mode()]
+	if got := h.Mode(); want != 0 && got != want {
+		t.Errorf("mode %v, containerd says %v", got, want)
+	}
+}
+
+// A known burn on this machine's own cgroups: read in the right unit, the same
+// as containerd's library reads, and kept by the parent when the child goes.
+func TestKnownBurnOnThisMachine(t *testing.T) {
+	h, top, makeCgroup := machine(t)
+	path := top + "/kubepods"
+	makeCgroup(path)
+	path += "/pod" + uid
+	makeCgroup(path)
+
+	f := h.Finder(false)
+	defer f.Close()
+	var mine *Found
+	for _, found := range scan(t, f, true).Appeared {
+		if found.Path == path {
+			mine = found
+		}
+	}
+	if mine == nil || mine.UID != uid {
+		t.Fatalf("%s is not found", path)
+	}
+
+	r := h.Reader(path)
+	defer r.Close()
+	var buf Buffer
+	var before, after CPU
+	if err := r.CPU(&buf, &before); err != nil {
+		t.Fatal(err)
+	}
+	used := spend(t, h, path)
+	if err := r.CPU(&buf, &after); err != nil {
+		t.Fatal(err)
+	}
+	got := time.Duration(after.Total.N - before.Total.N)
+	if diff := (got - used).Abs(); diff > used/50+5*time.Millisecond {
+		t.Errorf("read %v of CPU time, the process used %v", got, used)
+	}
+	// The split is sampled at the kernel's ticks, so that it only comes near.
+	sum := time.Duration(after.User.N + after.System.N)
+	if diff := (sum - time.Duration(after.Total.N)).Abs(); diff > used/4+50*time.Millisecond {
+		t.Errorf("user %v + system %v, total %v", after.User, after.System, after.Total)
+	}
+	if want, ok := containerdCPU(t, h, path); ok {
+		if diff := cmp.Diff(want, after.Total.N); diff != "" {
+			t.Errorf("-containerd +read\n%s", diff)
+		}
+	}
+
+	// Removed: the files say so, the finder says so, the parent keeps the time.
+	parent := h.Reader(filepath.Dir(path))
+	defer parent.Close()
+	var m Memory
+	if err := r.Memory(&buf, &m); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range h.dirs() {
+		removeCgroup(t, filepath.Join(dir, path))
+	}
+	var gone CPU
+	if err := r.CPU(&buf, &gone); !errors.Is(err, ErrGone) || gone.Total.Known {
+		t.Errorf("CPU of a removed cgroup: %+v, %v; want ErrGone", gone, err)
+	}
+	if err := r.Memory(&buf, &m); h.HasMemory() && (!errors.Is(err, ErrGone) || m.Usage.Known) {
+		t.Errorf("memory of a removed cgroup: %+v, %v; want ErrGone", m, err)
+	}
+	if c := scan(t, f, false); len(c.Gone) != 1 || c.Gone[0] != mine {
+		t.Errorf("gone: %v, want %s", paths(c.Gone), path)
+	}
+	var kept CPU
+	if err := parent.CPU(&buf, &kept); err != nil || kept.Total.N < after.Total.N {
+		t.Errorf("the parent has %v, %v; want at least %v", kept.Total, err, after.Total)
+	}
+
+	// Made again under the same name, it is another one, and starts from zero.
+	makeCgroup(path)
+	c := scan(t, f, false)
+	if len(c.Appeared) != 1 || !c.Appeared[0].Born {
+		t.Fatalf("made again: %v, want it born", paths(c.Appeared))
+	}
+	if err := r.CPU(&buf, &gone); err != nil || gone.Total.N >= after.Total.N {
+		t.Errorf("made again: %+v, %v; want it near 0", gone, err)
+	}
+	for _, dir := range h.dirs() { // and once more between two scans
+		removeCgroup(t, filepath.Join(dir, path))
+	}
+	makeCgroup(path)
+	if c := scan(t, f, false); len(c.Gone) != 1 || len(c.Appeared) != 1 {
+		t.Errorf("replaced between two scans: %d gone, %d appeared; want 1 and 1", len(c.Gone), len(c.Appeared))
+	}
+
+	// The folder of all pods goes, too.
+	for _, p := range []string{path, filepath.Dir(path)} {
+		for _, dir := range h.dirs() {
+			removeCgroup(t, filepath.Join(dir, p))
+		}
+	}
+	if scan(t, f, false); !f.Lost() {
+		t.Error("kubepods was removed, and Lost does not say so")
+	}
+	makeCgroup(filepath.Dir(path))
+	makeCgroup(path)
+	if c := scan(t, f, true); len(c.Appeared) != 1 {
+		t.Errorf("kubepods was made again: %v, want the pod", paths(c.Appeared))
+	}
+}
+
+func containerdCPU(t testing.TB, h *Hierarchy, path string) (uint64, bool) {
+	if h.cpu.v2 {
+		m, err := cgroup2.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := m.StatFiltered(cgroup2.StatCPU)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.GetCPU().GetUsageUsec() * 1000, true
+	}
+	c, err := cgroup1.Load(cgroup1.StaticPath(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Stat(cgroup1.IgnoreNotExist)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.GetCPU().GetUsage().GetTotal(), true
+}
