@@ -16,9 +16,9 @@ var ErrGone = errors.New("cgroup is gone")
 // not tell this quantity, now.
 var errAbsent = errors.New("file is absent")
 
-// retryAfter is how many reads pass before an absent file is looked for again.
-// A controller can be turned on while the cgroup lives.
-const retryAfter = 10
+// longestWait is how many reads pass at most before an absent file is looked
+// for again: a controller can be turned on while the cgroup lives.
+const longestWait = 10
 
 // Buffer is the memory into which files are read. It serves any number of
 // readers one after the other, and grows to the largest file it met.
@@ -29,9 +29,10 @@ const firstSize = 8 << 10 // memory.stat has about 1.5 KiB
 
 // file is one file of a cgroup. It is opened at its first read and stays open.
 type file struct {
-	path string
-	fd   int // -1: not open
-	wait int // reads that pass before it is looked for again
+	path  string
+	fd    int // -1: not open
+	wait  int // reads that still pass before it is looked for again
+	pause int // the next wait; it grows while the file stays absent
 }
 
 func newFile(dir, name string) file { return file{path: filepath.Join(dir, name), fd: -1} }
@@ -52,6 +53,7 @@ func (f *file) read(buf *Buffer, plain bool) ([]byte, error) {
 	}
 	text, err := f.pread(buf)
 	if err == nil {
+		f.pause = 0
 		return text, nil
 	}
 	f.close()
@@ -68,9 +70,7 @@ func (f *file) read(buf *Buffer, plain bool) ([]byte, error) {
 		f.close()
 		return nil, f.missing()
 	case unix.EOPNOTSUPP:
-		// Built into the kernel, but turned off.
-		f.wait = retryAfter
-		return nil, errAbsent
+		return nil, f.absent() // built into the kernel, but turned off
 	}
 	return nil, fmt.Errorf("read %s: %w", f.path, err)
 }
@@ -103,7 +103,11 @@ func (f *file) missing() error {
 	if _, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("%s: %w", dir, ErrGone)
 	}
-	f.wait = retryAfter
+	return f.absent()
+}
+
+func (f *file) absent() error {
+	f.wait, f.pause = f.pause, min(2*f.pause+1, longestWait)
 	return errAbsent
 }
 

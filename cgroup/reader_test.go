@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func podReader(t testing.TB, root string) *Reader {
@@ -48,7 +49,7 @@ func TestAbsentFileIsAbsentUntilItAppears(t *testing.T) {
 			}
 		}
 		write(t, string(text), path)
-		for range retryAfter + 1 {
+		for range longestWait + 1 {
 			if cpu, m := read(); told(cpu, m) {
 				return
 			}
@@ -63,6 +64,45 @@ func TestAbsentFileIsAbsentUntilItAppears(t *testing.T) {
 	f("v2", "cpu.stat", false, func(c CPU, _ Memory) bool { return c.Total.Known || c.User.Known })
 	f("v2", "memory.current", true, func(_ CPU, m Memory) bool { return m.Usage.Known })
 	f("v2", "memory.stat", true, func(_ CPU, m Memory) bool { return m.PageTables.Known })
+}
+
+// A file that the kernel has built in but turned off, as it does with pressure
+// files, opens and cannot be read: it is absent, and costs nothing else.
+func TestFileTurnedOffIsAbsent(t *testing.T) {
+	off := turnedOff(t)
+	root, _, memoryDir := sampleTree(t, "v2")
+	path := filepath.Join(memoryDir, "memory.stat")
+	if err := errors.Join(os.Remove(path), os.Symlink(off, path)); err != nil {
+		t.Fatal(err)
+	}
+	r := podReader(t, root)
+	var buf Buffer
+	var cpu CPU
+	var m Memory
+	for range 3 {
+		err := errors.Join(r.CPU(&buf, &cpu), r.Memory(&buf, &m))
+		if want := (Memory{Usage: val(4096)}); err != nil || m != want || !cpu.Total.Known {
+			t.Errorf("%+v %+v, %v; want all but memory.stat", cpu, m, err)
+		}
+	}
+}
+
+// turnedOff returns a file of this machine's kernel that answers EOPNOTSUPP to
+// every read. Network devices have some.
+func turnedOff(t *testing.T) string {
+	for _, pattern := range []string{"/sys/class/net/*/phys_*", "/sys/devices/*/*/*/net/*/phys_*", "/sys/devices/*/*/net/*/phys_*"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			if _, err := os.ReadFile(path); errors.Is(err, unix.EOPNOTSUPP) {
+				return path
+			}
+		}
+	}
+	t.Skip("this kernel has no file that is turned off")
+	return ""
 }
 
 // Old kernels have no usage_user and usage_sys, but ticks of 10 ms.
