@@ -68,7 +68,7 @@ func BenchmarkSweep(b *testing.B) {
 	sweep()
 	for _, r := range readers {
 		for _, f := range []*file{&r.cpuTotal, &r.cpuUser, &r.cpuSystem, &r.memoryUsage, &r.memoryStat} {
-			if f.fd >= 0 {
+			if f.opened {
 				fds = append(fds, f.fd)
 			}
 		}

@@ -10,8 +10,9 @@ import (
 
 // dir is a folder that stays open to be listed again and again.
 type dir struct {
-	path string // on this machine
-	fd   int    // -1: not open
+	path   string // on this machine
+	fd     int
+	opened bool
 }
 
 // subdir is an entry of a listing. Its name is valid until the next one.
@@ -22,12 +23,12 @@ type subdir struct {
 
 // list calls visit for each folder in d, without allocation.
 func (d *dir) list(buf []byte, visit func(subdir)) error {
-	if d.fd < 0 {
+	if !d.opened {
 		fd, err := unix.Open(d.path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return fmt.Errorf("list %s: %w", d.path, err)
 		}
-		d.fd = fd
+		d.fd, d.opened = fd, true
 	} else if _, err := unix.Seek(d.fd, 0, unix.SEEK_SET); err != nil {
 		return fmt.Errorf("list %s: %w", d.path, err)
 	}
@@ -87,8 +88,8 @@ func (d *dir) parse(buf []byte, visit func(subdir)) {
 }
 
 func (d *dir) close() {
-	if d.fd >= 0 {
-		_ = unix.Close(d.fd)
-		d.fd = -1
+	if d.opened {
+		_ = unix.Close(d.fd) // only listed
+		d.opened = false
 	}
 }

@@ -29,13 +29,14 @@ const firstSize = 8 << 10 // memory.stat has about 1.5 KiB
 
 // file is one file of a cgroup. It is opened at its first read and stays open.
 type file struct {
-	path  string
-	fd    int // -1: not open
-	wait  int // reads that still pass before it is looked for again
-	pause int // the next wait; it grows while the file stays absent
+	path   string
+	fd     int
+	opened bool
+	wait   int // reads that still pass before it is looked for again
+	pause  int // the next wait; it grows while the file stays absent
 }
 
-func newFile(dir, name string) file { return file{path: filepath.Join(dir, name), fd: -1} }
+func newFile(dir, name string) file { return file{path: filepath.Join(dir, name)} }
 
 // read returns the whole content, valid until the buffer's next use. The error
 // is errAbsent, wraps ErrGone, or names the file.
@@ -43,10 +44,10 @@ func newFile(dir, name string) file { return file{path: filepath.Join(dir, name)
 // In a plain tree a removed file would go on telling its last content, so that
 // its links are counted before each read.
 func (f *file) read(buf *Buffer, plain bool) ([]byte, error) {
-	if f.fd >= 0 && plain && f.unlinked() {
+	if f.opened && plain && f.unlinked() {
 		f.close()
 	}
-	if f.fd < 0 {
+	if !f.opened {
 		if err := f.open(); err != nil {
 			return nil, err
 		}
@@ -84,7 +85,7 @@ func (f *file) open() error {
 		fd, err := unix.Open(f.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		switch err {
 		case nil:
-			f.fd = fd
+			f.fd, f.opened = fd, true
 			return nil
 		case unix.EINTR:
 			continue
@@ -137,8 +138,8 @@ func (f *file) unlinked() bool {
 }
 
 func (f *file) close() {
-	if f.fd >= 0 {
+	if f.opened {
 		_ = unix.Close(f.fd) // nothing was written, so nothing can be lost
-		f.fd = -1
+		f.opened = false
 	}
 }

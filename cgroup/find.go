@@ -157,7 +157,7 @@ func (f *Finder) visit(n *node, s subdir) {
 // identify makes the node of a folder in n, or returns nil for one that is
 // neither a class, a pod nor a container.
 func (f *Finder) identify(n *node, name string) *node {
-	child := &node{dir: dir{path: filepath.Join(n.path, name), fd: -1}, id: n.id, driver: n.driver}
+	child := &node{dir: dir{path: filepath.Join(n.path, name)}, id: n.id, driver: n.driver}
 	if n.id.UID != "" {
 		runtime, id, ok := parseContainer(name)
 		if !ok {

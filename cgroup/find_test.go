@@ -207,7 +207,7 @@ func TestUnreadableFolderIsNotGone(t *testing.T) {
 	scan(t, f, true)
 	class := f.roots["/kubepods"].children["burstable"]
 	class.close()
-	class.fd = 1 << 30 // no such descriptor: the listing fails, for root too
+	class.fd, class.opened = 1<<30, true // no such descriptor: the listing fails, for root too
 	c, err := f.Scan(false)
 	if err == nil || !strings.Contains(err.Error(), filepath.Join(root, "kubepods", "burstable")) || len(c.Gone) != 0 {
 		t.Errorf("error %v, gone %v; want an error that names the folder and nothing gone", err, paths(c.Gone))
@@ -218,7 +218,7 @@ func TestUnreadableFolderIsNotGone(t *testing.T) {
 }
 
 func FuzzDirents(f *testing.F) {
-	dir := dir{path: f.TempDir(), fd: -1}
+	dir := dir{path: f.TempDir()}
 	mkdir(f, dir.path, "burstable")
 	mkdir(f, dir.path, "podx")
 	var names []string

@@ -53,7 +53,7 @@ func (r *Reader) CPU(buf *Buffer, cpu *CPU) error {
 	}
 	if r.h.cpu.v2 {
 		err := r.parse(&r.cpuTotal, buf, func(text []byte) error { return parseCPUStat(text, cpu) })
-		if err == nil && !cpu.Total.Known && r.cpuTotal.fd >= 0 {
+		if err == nil && !cpu.Total.Known && r.cpuTotal.opened {
 			err = fmt.Errorf("read %s: no usage_usec in it", r.cpuTotal.path)
 		}
 		return err

@@ -274,3 +274,38 @@ func TestReadingAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// Closing closes the reader's own files and no others, and it can be read on.
+func TestCloseClosesOnlyItsOwn(t *testing.T) {
+	for _, version := range []string{"v1", "v2"} {
+		root, _, _ := sampleTree(t, version)
+		files := func() int {
+			entries, err := os.ReadDir("/proc/self/fd")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(entries)
+		}
+		before := files()
+		r := open(t, root).Reader("/kubepods/pod" + uid)
+		r.Close()
+		if n := files(); n != before {
+			t.Errorf("%s: %d files open after the Close of an unused reader, want %d", version, n, before)
+		}
+		for range 2 {
+			var cpu CPU
+			var m Memory
+			if err := errors.Join(r.CPU(new(Buffer), &cpu), r.Memory(new(Buffer), &m)); err != nil || !cpu.Total.Known {
+				t.Errorf("%s: %+v, %v", version, cpu, err)
+			}
+			if n := files(); n <= before {
+				t.Errorf("%s: no file stays open", version)
+			}
+			r.Close()
+			r.Close()
+			if n := files(); n != before {
+				t.Errorf("%s: %d files open after Close, want %d", version, n, before)
+			}
+		}
+	}
+}

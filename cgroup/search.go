@@ -70,7 +70,7 @@ func (f *Finder) takeUp(rel string, driver driver, inode uint64) {
 		f.drop(old)
 	}
 	f.roots[rel] = &node{
-		dir: dir{path: filepath.Join(f.h.findDir(), rel), fd: -1},
+		dir: dir{path: filepath.Join(f.h.findDir(), rel)},
 		id:  Identity{Kubepods: rel}, driver: driver,
 		inode: inode, born: f.searched, children: make(map[string]*node),
 	}

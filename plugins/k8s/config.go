@@ -1,0 +1,144 @@
+// Package k8s measures the pods of one node: CPU time and memory of every pod,
+// and of every container if wanted, under the names that the API server knows
+// them by.
+//
+// Cgroups are what is measured; the API server only gives them their names. A
+// cgroup that it does not know, or not yet, is measured all the same.
+package k8s
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/podjoule/podjoule/agent/measure"
+	"github.com/podjoule/podjoule/agent/plugin"
+	"github.com/podjoule/podjoule/cgroup"
+	"github.com/podjoule/podjoule/token"
+)
+
+// Plugin declares the plugin.
+func Plugin() plugin.Plugin {
+	return plugin.Plugin{
+		Name:    "k8s",
+		Doc:     "CPU time and memory of the pods of this node",
+		Role:    plugin.RoleSource,
+		Metrics: append(podMetrics.list(true, true), containerMetrics.list(true, true)...),
+		Config:  func() plugin.Config { return defaults() },
+	}
+}
+
+// Config is the table [plugins.k8s].
+type Config struct {
+	// Node is the name of the node as the API server knows it; empty is the
+	// host's name.
+	Node string `toml:"k8s_node"`
+	// APIURL is where the API server, or kubectl proxy, is reached.
+	APIURL string `toml:"k8s_api_url"`
+	// Token says where the bearer token comes from.
+	Token token.Config `toml:"token_retrieval"`
+	// Interval is how often pods are measured.
+	Interval plugin.Duration `toml:"poll_interval"`
+	// RefreshInterval is the shortest time between two lists of the pods.
+	RefreshInterval plugin.Duration `toml:"pod_refresh_interval"`
+	// CgroupRoot is the cgroup tree; empty is <sysfs_root>/fs/cgroup.
+	CgroupRoot string `toml:"cgroup_root"`
+	// Containers adds series of containers to those of pods.
+	Containers bool `toml:"containers"`
+	// MetricGroups are the groups of metrics to measure: cpu, memory.
+	MetricGroups []string `toml:"metrics"`
+	// CAFile verifies the API server; empty is the service account's ca.crt
+	// where there is one, else the system's certificates.
+	CAFile string `toml:"ca_file"`
+	// InsecureSkipVerify turns the verification of the API server off.
+	InsecureSkipVerify bool `toml:"insecure_skip_verify"`
+	// AllowInsecureToken sends the token over plain HTTP to other machines.
+	AllowInsecureToken bool `toml:"allow_insecure_token"`
+}
+
+func defaults() *Config {
+	return &Config{
+		APIURL:          "http://127.0.0.1:8080",
+		Interval:        plugin.Duration(5 * time.Second),
+		RefreshInterval: plugin.Duration(5 * time.Second),
+		MetricGroups:    metricGroups(),
+	}
+}
+
+func metricGroups() []string { return []string{"cpu", "memory"} }
+
+// Validate implements plugin.Config.
+func (c *Config) Validate() error {
+	if err := plugin.CheckInterval("poll_interval", c.Interval); err != nil {
+		return err
+	}
+	if err := plugin.CheckInterval("pod_refresh_interval", c.RefreshInterval); err != nil {
+		return err
+	}
+	server, err := url.Parse(c.APIURL)
+	if err != nil || server.Host == "" || server.Scheme != "http" && server.Scheme != "https" {
+		return plugin.Keyf("k8s_api_url", "want a URL such as https://kubernetes.default.svc:443 or http://127.0.0.1:8080")
+	}
+	if server.User != nil {
+		return plugin.Keyf("k8s_api_url", "a URL with a password in it is not taken; use token_retrieval")
+	}
+	if err := token.CheckServer(server, c.AllowInsecureToken); err != nil {
+		return &plugin.KeyError{Key: "k8s_api_url", Err: err}
+	}
+	if c.InsecureSkipVerify && c.CAFile != "" {
+		return plugin.Keyf("insecure_skip_verify", "contradicts ca_file: leave one of them out")
+	}
+	for _, group := range c.MetricGroups {
+		if !slices.Contains(metricGroups(), group) {
+			return plugin.Keyf("metrics", "unknown group %q; known are %s", group, strings.Join(metricGroups(), ", "))
+		}
+	}
+	if len(c.MetricGroups) == 0 {
+		return plugin.Keyf("metrics", "is empty; known are %s", strings.Join(metricGroups(), ", "))
+	}
+	return nil
+}
+
+// PollInterval implements plugin.Poller.
+func (c *Config) PollInterval() time.Duration { return time.Duration(c.Interval) }
+
+// Metrics implements plugin.Poller.
+func (c *Config) Metrics() []*measure.Metric {
+	all := podMetrics.list(c.measures("cpu"), c.measures("memory"))
+	if c.Containers {
+		all = append(all, containerMetrics.list(c.measures("cpu"), c.measures("memory"))...)
+	}
+	return all
+}
+
+func (c *Config) measures(group string) bool { return slices.Contains(c.MetricGroups, group) }
+
+// Open implements plugin.Config. The API server is first asked in Run.
+func (c *Config) Open(_ context.Context, host *plugin.Host) (any, error) {
+	node := c.Node
+	if node == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return nil, fmt.Errorf("k8s_node is not set, and the host's name is unknown: %w", err)
+		}
+		node = strings.ToLower(name) // as the kubelet does
+	}
+	root := c.CgroupRoot
+	if root == "" {
+		root = filepath.Join(host.SysfsRoot, "fs/cgroup")
+	}
+	tree, err := cgroup.Open(root)
+	if err != nil {
+		return nil, fmt.Errorf("%w; set cgroup_root, or sysfs_root of [agent], to where the host's tree is mounted", err)
+	}
+	server, err := newServer(c, node, host)
+	if err != nil {
+		return nil, err
+	}
+	return newSource(c, node, tree, server, host)
+}

@@ -1,0 +1,63 @@
+package k8s
+
+import (
+	"context"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/podjoule/podjoule/token"
+)
+
+// instruments count the plugin's own work.
+type instruments struct {
+	resets, readErrors metric.Int64Counter
+	// Targets with and without a name, as of the last tick.
+	named, unnamed atomic.Int64
+
+	registration metric.Registration
+}
+
+func newInstruments(meter metric.Meter, tokens *token.Source) (*instruments, error) {
+	in := new(instruments)
+	var err error
+	if in.resets, err = meter.Int64Counter("podjoule.k8s.counter_resets",
+		metric.WithDescription("Counters of cgroups that went backwards, which makes a new baseline")); err != nil {
+		return nil, err
+	}
+	if in.readErrors, err = meter.Int64Counter("podjoule.k8s.read_errors",
+		metric.WithDescription("Cgroups of which a file could not be read or understood in a tick")); err != nil {
+		return nil, err
+	}
+	cgroups, err := meter.Int64ObservableGauge("podjoule.k8s.cgroups",
+		metric.WithDescription("Cgroups of pods and containers whose name the API server knows"))
+	if err != nil {
+		return nil, err
+	}
+	unresolved, err := meter.Int64ObservableGauge("podjoule.k8s.unresolved_cgroups",
+		metric.WithDescription("Cgroups of pods and containers whose name the API server does not know, or not yet"))
+	if err != nil {
+		return nil, err
+	}
+	retrievals, err := meter.Int64ObservableCounter("podjoule.k8s.token.retrievals",
+		metric.WithDescription("Times that a bearer token was fetched"))
+	if err != nil {
+		return nil, err
+	}
+	failures, err := meter.Int64ObservableCounter("podjoule.k8s.token.failures",
+		metric.WithDescription("Times that a bearer token was fetched in vain"))
+	if err != nil {
+		return nil, err
+	}
+	in.registration, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		stats := tokens.Stats()
+		o.ObserveInt64(cgroups, in.named.Load())
+		o.ObserveInt64(unresolved, in.unnamed.Load())
+		o.ObserveInt64(retrievals, int64(stats.Retrievals))
+		o.ObserveInt64(failures, int64(stats.Failures))
+		return nil
+	}, cgroups, unresolved, retrievals, failures)
+	return in, err
+}
+
+func (in *instruments) close() error { return in.registration.Unregister() }

@@ -1,0 +1,90 @@
+package k8s
+
+import "github.com/podjoule/podjoule/agent/measure"
+
+// Attribute keys.
+const (
+	keyUID         = "uid"
+	keyName        = "name"
+	keyNamespace   = "namespace"
+	keyNode        = "node"
+	keyKind        = "kind"
+	keyContainer   = "container"
+	keyContainerID = "container_id"
+)
+
+// The parts of a CPU metric, in the order of cpuKinds.
+const (
+	total = iota
+	system
+	user
+	kinds // how many
+)
+
+var cpuKinds = [kinds]string{total: "total", system: "system", user: "user"}
+
+// The parts of memory that are told, in the order of metricSet.memory.
+const (
+	memoryUsage = iota
+	memoryAnonymous
+	memoryFile
+	memoryKernelStack
+	memoryPageTables
+	memoryParts // how many
+)
+
+// metricSet holds the metrics of one level: of pods, or of containers. The
+// levels have metrics of their own, so that no sum counts anything twice.
+type metricSet struct {
+	cpuTime, cpuPercent *measure.Metric
+	memory              [memoryParts]*measure.Metric
+}
+
+var (
+	podMetrics       = newMetricSet("", "pod", keyName, keyNamespace, keyNode, keyUID)
+	containerMetrics = newMetricSet("container_", "container", keyContainer, keyContainerID, keyName, keyNamespace, keyNode, keyUID)
+)
+
+// newMetricSet declares the metrics of a level. The keys are sorted; the CPU
+// metrics have "kind" besides.
+func newMetricSet(prefix, what string, keys ...string) metricSet {
+	var withKind []string
+	for _, key := range keys {
+		if key == keyName {
+			withKind = append(withKind, keyKind)
+		}
+		withKind = append(withKind, key)
+	}
+	gauge := func(name, help string) *measure.Metric {
+		return &measure.Metric{Name: prefix + name, Unit: measure.Byte, Kind: measure.Gauge, Help: help, Attributes: keys}
+	}
+	return metricSet{
+		cpuTime: &measure.Metric{
+			Name: prefix + "cpu_time_delta", Unit: measure.Nanosecond, Kind: measure.Delta,
+			Help: "CPU time spent by the " + what, Attributes: withKind,
+		},
+		cpuPercent: &measure.Metric{
+			Name: prefix + "cpu_percent", Unit: measure.Percent, Kind: measure.Gauge,
+			Help: "CPU time spent by the " + what + " over time passed, where 100 is one core fully used", Attributes: withKind,
+		},
+		memory: [memoryParts]*measure.Metric{
+			memoryUsage:       gauge("memory_usage", "Memory charged to the "+what+", with its share of the page cache"),
+			memoryAnonymous:   gauge("cgroup_memory_anonymous", "Anonymous memory of the "+what),
+			memoryFile:        gauge("cgroup_memory_file", "Page cache of the "+what+", with tmpfs and shared memory"),
+			memoryKernelStack: gauge("cgroup_memory_kernel_stack", "Kernel stacks of the "+what),
+			memoryPageTables:  gauge("cgroup_memory_pagetables", "Page tables of the "+what),
+		},
+	}
+}
+
+// list returns the metrics of the groups "cpu" and "memory" that are wanted.
+func (m *metricSet) list(cpu, memory bool) []*measure.Metric {
+	var all []*measure.Metric
+	if cpu {
+		all = append(all, m.cpuTime, m.cpuPercent)
+	}
+	if memory {
+		all = append(all, m.memory[:]...)
+	}
+	return all
+}

@@ -1,0 +1,90 @@
+package k8s
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/podjoule/podjoule/agent/plugin"
+	"github.com/podjoule/podjoule/cgroup"
+)
+
+const (
+	// searchInterval is how often the whole tree is looked through for
+	// kubepods folders, and lostInterval how often while there are none.
+	searchInterval = 30 * time.Second
+	lostInterval   = time.Second
+	// fewLists is how many lists may fail to name a pod before it is shown by
+	// its UID alone: the API server's cache can be a moment behind the kubelet.
+	fewLists = 2
+	// enoughLists is how many lists may fail to name a container before it is
+	// taken for the pod's sandbox, which the API server never names and whose
+	// share is in the pod's own numbers. It also ends the search for the names
+	// of pods in another node's tree.
+	enoughLists = 5
+)
+
+// source measures the pods of a node.
+type source struct {
+	node                        string
+	measuresCPU, measuresMemory bool
+	discovery                   *discovery
+	hierarchy                   *cgroup.Hierarchy
+	finder                      *cgroup.Finder
+	searched                    time.Time
+
+	targets   []*target // pods and containers, in the order of their appearance
+	byFound   map[*cgroup.Found]*target
+	pods      map[string]*target // by UIDKey
+	trees     map[string]*tree   // by the path of kubepods
+	directory *directory         // that the targets were last named from
+
+	buf    cgroup.Buffer
+	cpu    cgroup.CPU
+	memory cgroup.Memory
+
+	self  *instruments
+	wrong atomic.Pointer[error] // what is wrong with the tree, for Ready
+}
+
+func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, server *server, host *plugin.Host) (*source, error) {
+	self, err := newInstruments(host.Meter, server.token)
+	if err != nil {
+		return nil, err
+	}
+	return &source{
+		node:           node,
+		measuresCPU:    c.measures("cpu"),
+		measuresMemory: c.measures("memory"),
+		discovery:      newDiscovery(server, time.Duration(c.RefreshInterval)),
+		hierarchy:      hierarchy,
+		finder:         hierarchy.Finder(c.Containers),
+		byFound:        make(map[*cgroup.Found]*target),
+		pods:           make(map[string]*target),
+		trees:          make(map[string]*tree),
+		self:           self,
+	}, nil
+}
+
+// Run implements plugin.Runner: it keeps the names of pods up to date.
+func (s *source) Run(ctx context.Context) error { return s.discovery.run(ctx) }
+
+// Close implements io.Closer.
+func (s *source) Close() error {
+	for _, t := range s.targets {
+		t.reader.Close()
+	}
+	s.finder.Close()
+	return s.self.close()
+}
+
+// Ready implements plugin.Readier.
+func (s *source) Ready() error {
+	if err := s.discovery.current.Load().err; err != nil {
+		return err
+	}
+	if wrong := s.wrong.Load(); wrong != nil {
+		return *wrong
+	}
+	return nil
+}
