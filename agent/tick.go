@@ -1,0 +1,72 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/podjoule/podjoule/agent/measure"
+	"github.com/podjoule/podjoule/agent/plugin"
+)
+
+// tick measures one window of a group and hands it through the pipeline. In
+// steady state it allocates nothing itself.
+func (l *loop) tick(g *group, end time.Time) {
+	began := time.Now()
+	start := g.end
+	if start.IsZero() {
+		start = end
+	}
+	g.end = end
+	b := &g.batch
+	b.Reset(g.interval, start, end)
+	for _, m := range g.sources {
+		_ = l.pass(m, b, g.interval) // what was added before an error counts
+	}
+	b.Retire(g.ended...)
+	if l.transform(b, g.interval) {
+		clear(g.ended)
+		g.ended = g.ended[:0]
+		for _, m := range l.outputs {
+			_ = l.pass(m, b, g.interval) // the others still get the batch
+		}
+	} else {
+		// The values are lost, but no output may keep a series for ever.
+		g.ended = append(g.ended[:0], b.Ended...)
+	}
+	l.telemetry.ticks.Add(context.Background(), 1, g.counted...)
+	l.telemetry.samples.Record(context.Background(), int64(len(b.Samples)), g.record...)
+	l.telemetry.duration.Record(context.Background(), time.Since(began).Seconds(), g.record...)
+}
+
+// transform reports whether the batch may go to the outputs.
+func (l *loop) transform(b *measure.Batch, interval time.Duration) bool {
+	for _, m := range l.transforms {
+		if l.pass(m, b, interval) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// pass hands the batch to one plugin. The outcome is noted here; the error is
+// for what depends on it.
+func (l *loop) pass(m *member, b *measure.Batch, interval time.Duration) error {
+	if !l.gate.enter(m, m.stage, l.deadline(m.role, interval)) {
+		return errShut
+	}
+	err := m.pass(l.gate, b)
+	l.gate.leave()
+	m.work.report(err)
+	return err
+}
+
+// deadline is when a call that begins now must end.
+func (l *loop) deadline(role plugin.Role, interval time.Duration) time.Time {
+	switch {
+	case l.ending.IsZero():
+		return time.Now().Add(max(interval, shortestDeadline))
+	case role == plugin.RoleOutput:
+		return l.ending.Add(lastTick)
+	}
+	return l.ending.Add(lastPoll)
+}

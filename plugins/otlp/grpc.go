@@ -1,0 +1,136 @@
+package otlp
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
+)
+
+// exportMethod is the method of OTLP that takes metrics.
+const exportMethod = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+
+// grpcClient delivers requests over gRPC.
+type grpcClient struct {
+	to   endpoint
+	conn *grpc.ClientConn
+}
+
+// newGRPC makes a client that connects when it is first used.
+func newGRPC(to endpoint, version string, more ...grpc.DialOption) (*grpcClient, error) {
+	secure := insecure.NewCredentials()
+	if to.tls {
+		secure = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
+	}
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(secure),
+		grpc.WithUserAgent(serviceName + "/" + version),
+		grpc.WithMaxHeaderListSize(maxReply),
+		grpc.WithDisableServiceConfig(), // or a DNS record could set other rules for retries
+		grpc.WithDefaultCallOptions(
+			grpc.ForceCodecV2(codec{}),
+			grpc.UseCompressor(gzip.Name),
+			grpc.MaxCallRecvMsgSize(maxReply),
+		),
+		// By default gRPC waits for up to two minutes before it connects again.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: firstWait, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxWait / 3},
+			MinConnectTimeout: 5 * time.Second,
+		}),
+		// Notices a receiver whose node vanished, in seconds instead of the
+		// quarter of an hour that TCP takes.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+	}
+	conn, err := grpc.NewClient("dns:///"+to.host, append(options, more...)...)
+	if err != nil {
+		return nil, err
+	}
+	return &grpcClient{to: to, conn: conn}, nil
+}
+
+func (c *grpcClient) export(ctx context.Context, request []byte) (answer, error) {
+	reply := pmetricotlp.NewExportResponse()
+	err := c.conn.Invoke(ctx, exportMethod, request, reply)
+	a, remedy := judgeStatus(status.Convert(err))
+	if err != nil {
+		return a, fmt.Errorf("export to %s: %s: %s: %s", c.to, a.code, clip(status.Convert(err).Message()), remedy)
+	}
+	a.accept(reply)
+	return a, nil
+}
+
+func (c *grpcClient) Close() error {
+	if err := c.conn.Close(); err != nil {
+		return fmt.Errorf("close the connection to %s: %w", c.to, err)
+	}
+	return nil
+}
+
+// judgeStatus tells what a status means for the request, by the rules of the
+// OTLP specification, and what can be done about it.
+func judgeStatus(s *status.Status) (a answer, remedy string) {
+	a = answer{code: s.Code().String()}
+	asked := false
+	for _, detail := range s.Details() {
+		if info, ok := detail.(*errdetails.RetryInfo); ok {
+			asked = true
+			a.after = max(0, info.GetRetryDelay().AsDuration())
+		}
+	}
+	switch s.Code() {
+	case codes.OK:
+		return a, ""
+	case codes.Unavailable:
+		a.retry = true
+		return a, wrongPort
+	case codes.DeadlineExceeded, codes.Canceled:
+		a.retry = true
+		return a, tooSlow
+	case codes.Aborted, codes.OutOfRange, codes.DataLoss:
+		a.retry = true
+		return a, seeLog
+	case codes.ResourceExhausted:
+		// Without RetryInfo it means that the same request never fits.
+		a.retry = asked
+		return a, tooBig
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return a, noAccess
+	case codes.Unimplemented, codes.NotFound:
+		return a, notOTLP
+	}
+	return a, seeLog
+}
+
+// codec passes requests that are encoded already.
+type codec struct{}
+
+// Name is that of the encoding on the wire.
+func (codec) Name() string { return "proto" }
+
+func (codec) Marshal(v any) (mem.BufferSlice, error) {
+	request, ok := v.([]byte)
+	if !ok {
+		return nil, fmt.Errorf("send a %T instead of an encoded request", v)
+	}
+	return mem.BufferSlice{mem.SliceBuffer(request)}, nil
+}
+
+func (codec) Unmarshal(data mem.BufferSlice, v any) error {
+	reply, ok := v.(pmetricotlp.ExportResponse)
+	if !ok {
+		return fmt.Errorf("receive a %T instead of a reply", v)
+	}
+	return reply.UnmarshalProto(data.Materialize())
+}

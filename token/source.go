@@ -1,0 +1,189 @@
+package token
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// fileAge is how long a token from a file is used before the file is read
+	// again. The kubelet swaps tokens minutes before they end, so any time up
+	// to a minute would do; 10 s costs next to nothing, and a file that was
+	// put right by hand takes effect before one has looked twice.
+	fileAge = 10 * time.Second
+	// A retrieval that failed is not tried again for a while, so that a loop
+	// of requests does not become a loop of retrievals.
+	retryFile    = time.Second
+	retryKubectl = 10 * time.Second
+)
+
+// Source hands out the token, and gets a new one when it is due. It is safe for
+// concurrent use; one retrieval runs at a time, on the goroutine of a caller
+// that needs it.
+type Source struct {
+	config Config
+	limit  time.Duration // for kubectl
+	turn   chan struct{} // holds one element while a retrieval runs
+
+	mu          sync.Mutex
+	token       string    // "" = none
+	fromKubectl bool      // where it came from
+	since       time.Time // when it was retrieved
+	replaced    bool      // it took the place of one that was refused
+	refused     bool      // the last token was refused, and there is no new one yet
+	err         error     // of the last retrieval
+	due         time.Time // when the next retrieval may start
+	stats       Stats
+}
+
+// Stats counts what a Source did since it was made.
+type Stats struct {
+	// Retrievals counts how often a token was fetched, and Failures how often
+	// in vain. A call that its own context ended counts as neither.
+	Retrievals, Failures uint64
+	// Renewals counts the tokens that took the place of one that was refused.
+	Renewals uint64
+}
+
+// New makes a Source. Nothing is retrieved before the first call of Token.
+func New(config Config) *Source {
+	return &Source{
+		config: Config{
+			Strategy:       config.Strategy,
+			File:           cmp.Or(config.File, DefaultFile),
+			ServiceAccount: cmp.Or(config.ServiceAccount, DefaultServiceAccount),
+			Namespace:      cmp.Or(config.Namespace, DefaultNamespace),
+		},
+		limit: kubectlLimit,
+		turn:  make(chan struct{}, 1),
+	}
+}
+
+// Token returns the token. A file is read anew after 10 s; kubectl is asked
+// anew after 80 % of the token's life, or after 10 minutes where the token does
+// not tell its life. While that fails, the old token is used on until it is
+// refused: the server knows best when it ends. With no token at hand, the error
+// names the file or the command, and is repeated for up to 10 s before the next
+// try. The error wraps ctx.Err() if the context ended the call.
+func (s *Source) Token(ctx context.Context) (string, error) {
+	token, err, due := s.kept()
+	switch {
+	case !due:
+		return token, err
+	case token != "":
+		select {
+		case s.turn <- struct{}{}:
+		default: // another call is renewing it
+			return token, nil
+		}
+	default:
+		select {
+		case s.turn <- struct{}{}:
+		case <-ctx.Done():
+			return "", fmt.Errorf("wait for a token: %w", ctx.Err())
+		}
+	}
+	defer func() { <-s.turn }()
+	if token, err, due := s.kept(); !due { // another call was faster
+		return token, err
+	}
+	token, fromKubectl, err := s.retrieve(ctx)
+	if err != nil && ctx.Err() != nil {
+		return "", err // says nothing about the file or kubectl, so others may try
+	}
+	return s.keep(token, fromKubectl, err)
+}
+
+// Refuse tells that the server answered 401 to a token. If it is the one that
+// Token hands out, the next call of Token retrieves a new one. A kubectl token
+// that has just taken the place of a refused one stays for 10 s more, so that
+// kubectl does not run for each request to a server that refuses all.
+func (s *Source) Refuse(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if token == "" || token != s.token {
+		return // refused before, and replaced since
+	}
+	if s.fromKubectl && s.replaced && time.Since(s.since) < retryKubectl {
+		return
+	}
+	s.token, s.due = "", time.Time{}
+	s.refused = true
+}
+
+// Err returns why the last retrieval failed, and nil if it did not. It tells
+// what is wrong even while an old token is still in use.
+func (s *Source) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Stats returns the counts so far.
+func (s *Source) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
+}
+
+// kept returns the answer that is at hand, and whether a retrieval is due.
+func (s *Source) kept() (token string, err error, due bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	due = !time.Now().Before(s.due)
+	if s.token != "" {
+		return s.token, nil, due
+	}
+	return "", s.err, due
+}
+
+// retrieve gets a token from where the configuration says.
+func (s *Source) retrieve(ctx context.Context) (token string, fromKubectl bool, err error) {
+	var fileErr error
+	if s.config.Strategy != Kubectl {
+		token, fileErr = readFile(s.config.File)
+		if fileErr == nil || s.config.Strategy == File {
+			return token, false, fileErr
+		}
+	}
+	token, err = createToken(ctx, s.config.ServiceAccount, s.config.Namespace, s.limit)
+	if err != nil && fileErr != nil {
+		err = fmt.Errorf("%w; and %w", fileErr, err)
+	}
+	return token, true, err
+}
+
+// keep stores the outcome of a retrieval and returns the answer to its caller.
+func (s *Source) keep(token string, fromKubectl bool, err error) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.Retrievals++
+	s.err = err
+	pause := retryFile
+	switch {
+	case err != nil && fromKubectl:
+		pause = retryKubectl
+	case err == nil && fromKubectl:
+		pause = renewAfter(token)
+	case err == nil:
+		pause = fileAge
+	}
+	now := time.Now()
+	s.due = now.Add(pause)
+	if err != nil {
+		s.stats.Failures++
+		if s.token != "" {
+			return s.token, nil
+		}
+		return "", err
+	}
+	if s.refused {
+		s.stats.Renewals++
+	}
+	s.token, s.fromKubectl, s.since = token, fromKubectl, now
+	s.replaced, s.refused = s.refused, false
+	return token, nil
+}
