@@ -10,6 +10,8 @@ import (
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/containerd/cgroups/v3/cgroup2"
 	"golang.org/x/sys/unix"
+
+	"github.com/podjoule/podjoule/cgroup/cgrouptest"
 )
 
 // benchPods is how many pods the kubelet admits on a node by default.
@@ -29,15 +31,15 @@ func benchNode(b *testing.B) (*Hierarchy, []string) {
 		}
 		return open(b, root), all
 	}
-	h, top, makeCgroup := machine(b)
-	makeCgroup(top + "/kubepods")
+	machine := cgrouptest.New(b)
+	machine.Make(machine.Top + "/kubepods")
 	var all []string
 	for i := range benchPods {
-		path := fmt.Sprintf("%s/kubepods/pod%s", top, podUID(i))
-		makeCgroup(path)
+		path := fmt.Sprintf("%s/kubepods/pod%s", machine.Top, podUID(i))
+		machine.Make(path)
 		all = append(all, path)
 	}
-	return h, all
+	return open(b, cgrouptest.Root), all
 }
 
 // BenchmarkSweep reads CPU time and memory of all pods of a full node: through
@@ -131,7 +133,7 @@ func containerdStat(b *testing.B, h *Hierarchy, path string) func() error {
 		return func() error { _, err := m.StatFiltered(cgroup2.StatCPU | cgroup2.StatMemory); return err }
 	}
 	c, err := cgroup1.Load(cgroup1.StaticPath(path), cgroup1.WithHierarchy(func() ([]cgroup1.Subsystem, error) {
-		return []cgroup1.Subsystem{cgroup1.NewCpuacct(machineRoot), cgroup1.NewMemory(machineRoot)}, nil
+		return []cgroup1.Subsystem{cgroup1.NewCpuacct(cgrouptest.Root), cgroup1.NewMemory(cgrouptest.Root)}, nil
 	}))
 	if err != nil {
 		b.Fatal(err)

@@ -2,7 +2,6 @@ package cgroup
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,64 +13,13 @@ import (
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/containerd/cgroups/v3/cgroup2"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/podjoule/podjoule/cgroup/cgrouptest"
 )
-
-const machineRoot = "/sys/fs/cgroup"
-
-// machine returns the hierarchy of this machine and makes a cgroup of the
-// test's own in it, which is removed at the end. Below it, make makes more.
-func machine(t testing.TB) (h *Hierarchy, top string, makeCgroup func(path string)) {
-	if os.Geteuid() != 0 {
-		t.Skip("making cgroups needs root")
-	}
-	h, err := Open(machineRoot)
-	if err != nil {
-		t.Skip(err)
-	}
-	top = fmt.Sprintf("/podjoule-test-%d", os.Getpid())
-	makeCgroup = func(path string) {
-		for _, dir := range h.dirs() {
-			if err := os.Mkdir(filepath.Join(dir, path), 0o755); errors.Is(err, os.ErrExist) {
-				continue
-			} else if err != nil {
-				t.Skipf("this machine lets nobody make cgroups: %v", err)
-			}
-			t.Cleanup(func() { removeCgroup(t, filepath.Join(dir, path)) })
-		}
-	}
-	makeCgroup(top)
-	return h, top, makeCgroup
-}
-
-// dirs are the roots in which a cgroup has to be made.
-func (h *Hierarchy) dirs() []string {
-	if h.cpu.dir == h.memory.dir || h.memory.dir == "" {
-		return []string{h.cpu.dir}
-	}
-	return []string{h.cpu.dir, h.memory.dir}
-}
-
-// removeCgroup removes a cgroup. A process that has just ended can keep it busy
-// for a moment.
-func removeCgroup(t testing.TB, dir string) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		err := os.Remove(dir)
-		if err == nil || errors.Is(err, os.ErrNotExist) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Errorf("remove %s: %v", dir, err)
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
 
 // spend runs a process in a cgroup that uses some CPU time, and returns how
 // much, as the kernel counted it for the process itself.
-func spend(t testing.TB, h *Hierarchy, path string) time.Duration {
+func spend(t testing.TB, m *cgrouptest.Machine, path string) time.Duration {
 	t.Helper()
 	cmd := exec.Command("/bin/sh", "-c", "read go; i=0; while [ $i -lt 600000 ]; do i=$((i+1)); done")
 	stdin, err := cmd.StdinPipe()
@@ -81,7 +29,7 @@ func spend(t testing.TB, h *Hierarchy, path string) time.Duration {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range h.dirs() {
+	for _, dir := range m.Dirs {
 		procs := filepath.Join(dir, path, "cgroup.procs")
 		if err := os.WriteFile(procs, []byte(strconv.Itoa(cmd.Process.Pid)), 0); err != nil {
 			_ = cmd.Process.Kill()
@@ -98,7 +46,7 @@ func spend(t testing.TB, h *Hierarchy, path string) time.Duration {
 }
 
 func TestModeAgreesWithContainerd(t *testing.T) {
-	h, err := Open(machineRoot)
+	h, err := Open(cgrouptest.Root)
 	if err != nil {
 		t.Skip(err)
 	}
@@ -111,11 +59,12 @@ func TestModeAgreesWithContainerd(t *testing.T) {
 // A known burn on this machine's own cgroups: read in the right unit, the same
 // as containerd's library reads, and kept by the parent when the child goes.
 func TestKnownBurnOnThisMachine(t *testing.T) {
-	h, top, makeCgroup := machine(t)
-	path := top + "/kubepods"
-	makeCgroup(path)
+	machine := cgrouptest.New(t)
+	h := open(t, cgrouptest.Root)
+	path := machine.Top + "/kubepods"
+	machine.Make(path)
 	path += "/pod" + uid
-	makeCgroup(path)
+	machine.Make(path)
 
 	f := h.Finder(false)
 	defer f.Close()
@@ -136,7 +85,7 @@ func TestKnownBurnOnThisMachine(t *testing.T) {
 	if err := r.CPU(&buf, &before); err != nil {
 		t.Fatal(err)
 	}
-	used := spend(t, h, path)
+	used := spend(t, machine, path)
 	if err := r.CPU(&buf, &after); err != nil {
 		t.Fatal(err)
 	}
@@ -162,9 +111,7 @@ func TestKnownBurnOnThisMachine(t *testing.T) {
 	if err := r.Memory(&buf, &m); err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range h.dirs() {
-		removeCgroup(t, filepath.Join(dir, path))
-	}
+	machine.Remove(path)
 	var gone CPU
 	if err := r.CPU(&buf, &gone); !errors.Is(err, ErrGone) || gone.Total.Known {
 		t.Errorf("CPU of a removed cgroup: %+v, %v; want ErrGone", gone, err)
@@ -181,7 +128,7 @@ func TestKnownBurnOnThisMachine(t *testing.T) {
 	}
 
 	// Made again under the same name, it is another one, and starts from zero.
-	makeCgroup(path)
+	machine.Make(path)
 	c := scan(t, f, false)
 	if len(c.Appeared) != 1 || !c.Appeared[0].Born {
 		t.Fatalf("made again: %v, want it born", paths(c.Appeared))
@@ -189,25 +136,21 @@ func TestKnownBurnOnThisMachine(t *testing.T) {
 	if err := r.CPU(&buf, &gone); err != nil || gone.Total.N >= after.Total.N {
 		t.Errorf("made again: %+v, %v; want it near 0", gone, err)
 	}
-	for _, dir := range h.dirs() { // and once more between two scans
-		removeCgroup(t, filepath.Join(dir, path))
-	}
-	makeCgroup(path)
+	machine.Remove(path)
+	machine.Make(path)
 	if c := scan(t, f, false); len(c.Gone) != 1 || len(c.Appeared) != 1 {
 		t.Errorf("replaced between two scans: %d gone, %d appeared; want 1 and 1", len(c.Gone), len(c.Appeared))
 	}
 
 	// The folder of all pods goes, too.
 	for _, p := range []string{path, filepath.Dir(path)} {
-		for _, dir := range h.dirs() {
-			removeCgroup(t, filepath.Join(dir, p))
-		}
+		machine.Remove(p)
 	}
 	if scan(t, f, false); !f.Lost() {
 		t.Error("kubepods was removed, and Lost does not say so")
 	}
-	makeCgroup(filepath.Dir(path))
-	makeCgroup(path)
+	machine.Make(filepath.Dir(path))
+	machine.Make(path)
 	if c := scan(t, f, true); len(c.Appeared) != 1 {
 		t.Errorf("kubepods was made again: %v, want the pod", paths(c.Appeared))
 	}

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -42,8 +43,17 @@ func (d *Duration) UnmarshalTOML(v any) error {
 	return nil
 }
 
-// MarshalText writes the duration as UnmarshalTOML reads it.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+// MarshalText writes the duration as UnmarshalTOML reads it: "5m", not "5m0s".
+func (d Duration) MarshalText() ([]byte, error) {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return []byte(s), nil
+}
 
 // MinInterval is the shortest poll interval.
 const MinInterval = time.Millisecond

@@ -19,7 +19,7 @@ func Plugin() plugin.Plugin {
 		Name:   "csv",
 		Doc:    "writes every sample as a row of comma-separated values, to a file or to standard output",
 		Role:   plugin.RoleOutput,
-		Config: func() plugin.Config { return &Config{Path: stdout} },
+		Config: func() plugin.Config { return &Config{Path: stdout, RenameAttributes: plugin.Renames{}} },
 	}
 }
 

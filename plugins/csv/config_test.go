@@ -17,7 +17,7 @@ func TestPlugin(t *testing.T) {
 	if p.Name != "csv" || p.Role != plugin.RoleOutput {
 		t.Errorf("name %q, role %v, want an output called csv", p.Name, p.Role)
 	}
-	if diff := cmp.Diff(&Config{Path: "-"}, p.Config()); diff != "" {
+	if diff := cmp.Diff(&Config{Path: "-", RenameAttributes: plugin.Renames{}}, p.Config()); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
 	}
 	if err := p.Config().Validate(); err != nil {

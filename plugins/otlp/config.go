@@ -72,10 +72,11 @@ func Plugin() plugin.Plugin {
 		Role: plugin.RoleOutput,
 		Config: func() plugin.Config {
 			return &Config{
-				Protocol:    GRPC,
-				Temporality: Delta,
-				Identity:    Both,
-				Timeout:     plugin.Duration(10 * time.Second),
+				Protocol:         GRPC,
+				Temporality:      Delta,
+				Identity:         Both,
+				Timeout:          plugin.Duration(10 * time.Second),
+				RenameAttributes: plugin.Renames{},
 			}
 		},
 	}

@@ -25,7 +25,7 @@ func Plugin() plugin.Plugin {
 		Doc:  "serves the latest samples as a page for Prometheus to scrape",
 		Role: plugin.RoleOutput,
 		Config: func() plugin.Config {
-			return &Config{Path: "/metrics", KeepEnded: plugin.Duration(5 * time.Minute)}
+			return &Config{Path: "/metrics", KeepEnded: plugin.Duration(5 * time.Minute), RenameAttributes: plugin.Renames{}}
 		},
 	}
 }

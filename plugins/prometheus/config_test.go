@@ -19,7 +19,7 @@ func TestPlugin(t *testing.T) {
 	if p.Name != "prometheus" || p.Role != plugin.RoleOutput {
 		t.Errorf("name %q, role %v, want an output called prometheus", p.Name, p.Role)
 	}
-	want := &Config{Path: "/metrics", KeepEnded: plugin.Duration(5 * time.Minute)}
+	want := &Config{Path: "/metrics", KeepEnded: plugin.Duration(5 * time.Minute), RenameAttributes: plugin.Renames{}}
 	if diff := cmp.Diff(want, p.Config()); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
 	}

@@ -1,0 +1,86 @@
+// Package cgrouptest makes cgroups on the machine that runs the tests.
+package cgrouptest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Root is where the machine's cgroups are.
+const Root = "/sys/fs/cgroup"
+
+// Machine makes cgroups below one of its own, which it removes at the end of
+// the test.
+type Machine struct {
+	t testing.TB
+	// Top is the path of the cgroup below which others are made.
+	Top string
+	// Dirs are the folders of the hierarchies in which each cgroup is made:
+	// one on version 2, those of cpuacct and memory on version 1.
+	Dirs []string
+}
+
+// New makes the top cgroup. It skips the test without root, and on a machine
+// that has no cgroups or lets nobody make any.
+func New(t testing.TB) *Machine {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("making cgroups needs root")
+	}
+	m := &Machine{t: t, Top: fmt.Sprintf("/podjoule-test-%d", os.Getpid())}
+	for _, dir := range []string{Root, Root + "/cpuacct", Root + "/memory"} {
+		if _, err := os.Stat(filepath.Join(dir, "cgroup.procs")); err == nil {
+			m.Dirs = append(m.Dirs, dir)
+		}
+	}
+	if len(m.Dirs) == 0 {
+		t.Skipf("there are no cgroups at %s", Root)
+	}
+	m.Make(m.Top)
+	return m
+}
+
+// Make makes a cgroup, unless it is there.
+func (m *Machine) Make(path string) {
+	m.t.Helper()
+	for _, dir := range m.Dirs {
+		err := os.Mkdir(filepath.Join(dir, path), 0o755)
+		if errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err != nil {
+			m.t.Skipf("this machine lets nobody make cgroups: %v", err)
+		}
+		m.t.Cleanup(func() { m.remove(filepath.Join(dir, path)) })
+	}
+}
+
+// Remove removes a cgroup that holds no process any more.
+func (m *Machine) Remove(path string) {
+	m.t.Helper()
+	for _, dir := range m.Dirs {
+		m.remove(filepath.Join(dir, path))
+	}
+}
+
+// remove waits, since a process that has just ended keeps its cgroup busy for a
+// moment.
+func (m *Machine) remove(dir string) {
+	m.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		err := os.Remove(dir)
+		if err == nil || errors.Is(err, os.ErrNotExist) {
+			return
+		}
+		if time.Now().After(deadline) {
+			m.t.Errorf("remove a cgroup: %v", err)
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
