@@ -1,0 +1,25 @@
+package main
+
+import (
+	"github.com/podjoule/podjoule/agent/plugin"
+	"github.com/podjoule/podjoule/plugins/csv"
+	"github.com/podjoule/podjoule/plugins/k8s"
+	"github.com/podjoule/podjoule/plugins/otlp"
+	"github.com/podjoule/podjoule/plugins/prometheus"
+)
+
+// defaultOutput runs when a configuration has no table of any output.
+const defaultOutput = "csv"
+
+// builtin returns all plugins in pipeline order: sources, transforms, outputs.
+// Sources of one interval are read in this order within a tick, and batches
+// reach the outputs in this order.
+func builtin() []plugin.Plugin {
+	return []plugin.Plugin{
+		k8s.Plugin(),
+
+		csv.Plugin(),
+		prometheus.Plugin(),
+		otlp.Plugin(),
+	}
+}

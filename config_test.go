@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/podjoule/podjoule/agent"
+)
+
+// keysOf returns the dotted keys of a TOML text.
+func keysOf(t *testing.T, text string) []string {
+	t.Helper()
+	var tree map[string]any
+	meta, err := toml.Decode(text, &tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := make(map[string]bool)
+	for _, key := range meta.Keys() {
+		if len(key) > 1 { // [plugins] itself may be written or not
+			set[key.String()] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// allDefaults is the configuration of every plugin as the code has it.
+func allDefaults(t *testing.T) string {
+	t.Helper()
+	plugins := make(map[string]any)
+	for _, p := range builtin() {
+		plugins[p.Name] = p.Config()
+	}
+	var b bytes.Buffer
+	if err := toml.NewEncoder(&b).Encode(map[string]any{"agent": agent.DefaultSettings(), "plugins": plugins}); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// The example has every key of every plugin, and no other, with its default.
+func TestExampleIsComplete(t *testing.T) {
+	defaults := allDefaults(t)
+	if diff := cmp.Diff(keysOf(t, defaults), keysOf(t, exampleConfig)); diff != "" {
+		t.Errorf("keys: -code +config.toml.example\n%s", diff)
+	}
+	var want, got map[string]any
+	if _, err := toml.Decode(defaults, &want); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := toml.Decode(exampleConfig, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("values: -code +config.toml.example\n%s", diff)
+	}
+}
+
+func TestExampleLoads(t *testing.T) {
+	cfg, err := agent.Load("config.toml.example", []byte(exampleConfig), agent.LoadOptions{Plugins: builtin(), DefaultOutput: defaultOutput})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(agent.DefaultSettings(), cfg.Agent); diff != "" {
+		t.Errorf("-code +config.toml.example\n%s", diff)
+	}
+	if len(cfg.Plugins) != len(builtin()) {
+		t.Errorf("%d plugins run, want all %d", len(cfg.Plugins), len(builtin()))
+	}
+}
+
+// The tables come in pipeline order, as in the list of plugins.
+func TestExampleIsInPipelineOrder(t *testing.T) {
+	var tree map[string]any
+	meta, err := toml.Decode(exampleConfig, &tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want []string
+	for _, key := range meta.Keys() {
+		if len(key) == 2 && key[0] == "plugins" {
+			got = append(got, key[1])
+		}
+	}
+	for _, p := range builtin() {
+		want = append(want, p.Name)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-code +config.toml.example\n%s", diff)
+	}
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/podjoule/podjoule/agent"
+	"github.com/podjoule/podjoule/agent/plugin"
+)
+
+//go:embed config.toml.example
+var exampleConfig string
+
+func runCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Measure this node until a signal comes",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(file)
+			if err != nil {
+				return err
+			}
+			return agent.Run(cmd.Context(), cfg, agent.RunOptions{
+				Version: currentVersion(),
+				Log:     agent.NewLogger(cmd.ErrOrStderr(), cfg.Agent),
+				Stdout:  cmd.OutOrStdout(),
+			})
+		},
+	}
+	configFlag(cmd, &file)
+	return cmd
+}
+
+func configCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Show the defaults, or check a configuration",
+		Args:  noArguments,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var file string
+	check := &cobra.Command{
+		Use:   "check",
+		Short: "Check a configuration and say what it turns on",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(file)
+			if err != nil {
+				return err
+			}
+			for _, e := range cfg.Plugins {
+				every := ""
+				if p, ok := e.Config.(plugin.Poller); ok {
+					every = fmt.Sprintf(", every %v", p.PollInterval())
+				}
+				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%-9s  %s%s\n", e.Plugin.Role, e.Plugin.Name, every); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	configFlag(check, &file)
+	cmd.AddCommand(check, &cobra.Command{
+		Use:   "default",
+		Short: "Print every key with its default",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprint(cmd.OutOrStdout(), exampleConfig)
+			return err
+		},
+	})
+	return cmd
+}
+
+const configVariable = "PODJOULE_CONFIG"
+
+func configFlag(cmd *cobra.Command, file *string) {
+	standard := "config.toml"
+	if fromEnv := os.Getenv(configVariable); fromEnv != "" {
+		standard = fromEnv
+	}
+	cmd.Flags().StringVarP(file, "config", "c", standard, "configuration `file`; $"+configVariable+" sets the default")
+}
+
+func loadConfig(file string) (*agent.Config, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usageError{fmt.Errorf("read the configuration: %w; make one with: podjoule config default > %s", err, file)}
+	}
+	if err != nil {
+		return nil, usageError{fmt.Errorf("read the configuration: %w", err)}
+	}
+	return agent.Load(file, text, agent.LoadOptions{Plugins: builtin(), DefaultOutput: defaultOutput})
+}
