@@ -1,0 +1,121 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/podjoule/podjoule/simnode"
+)
+
+// leftovers returns what a demo has made on this machine.
+func leftovers(t *testing.T) []string {
+	t.Helper()
+	var left []string
+	for _, pattern := range []string{"/sys/fs/cgroup/podjoule-demo/*", "/sys/fs/cgroup/*/podjoule-demo/*", filepath.Join(os.TempDir(), "podjoule-demo-*")} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range found {
+			if info, err := os.Stat(path); err == nil && info.IsDir() {
+				left = append(left, path)
+			}
+		}
+	}
+	return left
+}
+
+// The demo's numbers agree with its truth within 2 %, whatever it runs on, and
+// nothing of it stays.
+func TestDemoAgreesWithTheTruth(t *testing.T) {
+	modes := [][]string{{"--simulated"}}
+	if c, err := simnode.NewCgroups("/sys/fs/cgroup", []string{"true"}); err == nil {
+		modes = append(modes, []string{"--real"})
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, mode := range modes {
+		status, stdout, stderr := finish(t, program(t, append([]string{"demo", "--for", "5s"}, mode...)...))
+		if status != 0 {
+			t.Errorf("%v: status %d, %s", mode, status, stderr)
+		}
+		verdict := regexp.MustCompile(`Measured ([\d.]+) s of CPU time in 8 pods; the truth is ([\d.]+) s: ([\d.]+) % apart`)
+		m := verdict.FindStringSubmatch(stdout)
+		if m == nil {
+			t.Fatalf("%v: no verdict in %q", mode, stdout)
+		}
+		apart, err := strconv.ParseFloat(m[3], 64)
+		if err != nil || apart > 2 {
+			t.Errorf("%v: %s", mode, m[0])
+		}
+		for _, want := range []string{"shop", "cart", "kube-scheduler-podjoule-demo", "truth", "/metrics"} {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("%v: %q is not shown:\n%s", mode, want, stdout)
+			}
+		}
+		if strings.Contains(stdout, "\x1b") {
+			t.Errorf("%v: control sequences though it is no terminal", mode)
+		}
+		if left := leftovers(t); left != nil {
+			t.Errorf("%v left %v", mode, left)
+		}
+	}
+}
+
+// Interrupted, the demo cleans up; killed, it leaves that to the next run.
+func TestDemoLeavesNothingBehind(t *testing.T) {
+	begun := func(r *running) {
+		eventually(t, "the demo's first words", func() bool { return strings.Contains(r.stdout.String(), "/metrics") })
+	}
+	r := startProgram(t, "demo", "--for", "1h")
+	begun(r)
+	r.signal(syscall.SIGINT)
+	if status := r.wait(); status != 0 {
+		t.Errorf("interrupted: exit status %d", status)
+	}
+	if left := leftovers(t); left != nil {
+		t.Errorf("interrupted, it left %v", left)
+	}
+
+	r = startProgram(t, "demo", "--for", "1h")
+	begun(r)
+	r.signal(syscall.SIGKILL)
+	r.wait()
+	if leftovers(t) == nil {
+		t.Error("killed, it left nothing: the test shows nothing")
+	}
+	if status, _, stderr := finish(t, program(t, "demo", "--for", "300ms")); status != 0 {
+		t.Errorf("after a kill: status %d, %s", status, stderr)
+	}
+	if left := leftovers(t); left != nil {
+		t.Errorf("the next run left %v", left)
+	}
+}
+
+func TestTableIsWrittenAnewOnATerminal(t *testing.T) {
+	rows := []comparisonRow{
+		{namespace: "shop", name: "web", alive: true, seen: true, percent: 12.5, measured: 1500 * time.Millisecond, actual: 1501 * time.Millisecond,
+			memory: 3 << 20, memoryKnown: true, truth: simnode.Truth{Memory: 3 << 20, MemoryKnown: true}},
+		{namespace: "batch", name: "job", actual: time.Second},
+	}
+	var out strings.Builder
+	d := &display{out: &out, terminal: true}
+	d.show(rows, time.Second, false)
+	d.show(rows, 2*time.Second, true)
+	table := `                    CPU  CPU time    truth   memory    truth
+shop       web            12.5 %   1.500 s  1.501 s  3.0 MiB  3.0 MiB
+batch      job (ended)         -         -  1.000 s        -        -
+`
+	want := "after 1 s" + table + "\x1b[3A\x1b[J" + "after 2 s" + table +
+		"Measured 1.500 s of CPU time in 2 pods; the truth is 2.501 s: 40.02 % apart.\n"
+	if got := out.String(); got != want {
+		t.Errorf("got\n%q\nwant\n%q", got, want)
+	}
+}
