@@ -6,14 +6,10 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"maps"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -314,87 +310,5 @@ func TestOutputsAgree(t *testing.T) {
 	}
 	if sum != spent {
 		t.Errorf("%v in the file, %v was spent", sum, spent)
-	}
-}
-
-// referenceMinikube is the reference's configuration for minikube, to the
-// letter.
-const referenceMinikube = `[plugins.k8s]
-k8s_node = "minikube"
-k8s_api_url = "http://127.0.0.1:8080"
-token_retrieval = "auto"
-poll_interval = "5s"
-`
-
-// The reference's first configuration runs as it stands, against an API on
-// port 8080 and real pods on this machine, and prints its metrics for each.
-func TestReferenceMinikubeConfiguration(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:8080")
-	if err != nil {
-		t.Skipf("port 8080 is needed: %v", err)
-	}
-	api := simnode.NewAPI()
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: api}}
-	server.Start()
-	defer server.Close()
-	t.Setenv(asProgram, "1") // for the pods' processes
-	cgroups, err := simnode.NewCgroups("/sys/fs/cgroup", []string{self, simulatedPod})
-	if err != nil {
-		t.Skipf("real cgroups are needed: %v", err)
-	}
-	defer func() {
-		if err := cgroups.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	want := make(map[string]bool)
-	for _, name := range []string{"busy", "idle"} {
-		p := simnode.NewPod(simnode.PodTemplate{Namespace: "default", Name: name, Node: "minikube", QoS: corev1.PodQOSBurstable})
-		load := simnode.Load{}
-		if name == "busy" {
-			load = simnode.Steady(0.1, 0)
-		}
-		if err := cgroups.AddPod(p, map[string]simnode.Load{"main": load}); err != nil {
-			t.Fatal(err)
-		}
-		api.Put(p)
-		for _, metric := range []string{"cpu_time_delta", "cpu_percent"} {
-			for _, kind := range []string{"total", "system", "user"} {
-				want[name+" "+metric+" "+kind] = true
-			}
-		}
-		for _, metric := range []string{"memory_usage", "cgroup_memory_anonymous", "cgroup_memory_file"} {
-			want[name+" "+metric+" "] = true
-		}
-		if cgroups.Version() == simnode.V2 {
-			want[name+" cgroup_memory_kernel_stack "] = true
-			want[name+" cgroup_memory_pagetables "] = true
-		}
-	}
-	// The listener's port is the one thing that another agent may hold.
-	if l, err := net.Listen("tcp", ":9464"); err != nil {
-		t.Skipf("port 9464 is needed: %v", err)
-	} else if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r := startProgram(t, "run", "--config", configFile(t, referenceMinikube))
-	eventually(t, "the second tick", func() bool { return strings.Contains(r.stdout.String(), "cpu_time_delta") })
-	r.signal(syscall.SIGTERM)
-	if status := r.wait(); status != 0 {
-		t.Errorf("exit status %d", status)
-	}
-	got := make(map[string]bool)
-	for _, x := range parseRows(t, r.stdout.String()) {
-		got[x["name"]+" "+x["metric"]+" "+x["kind"]] = true
-		if x["node"] != "minikube" || x["namespace"] != "default" || x["uid"] == "" || x["resource_kind"] != "local_machine" || x["consumer_kind"] != "cgroup" {
-			t.Errorf("row %v", x)
-		}
-	}
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got))); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
 	}
 }
