@@ -143,7 +143,7 @@ func (s *source) shows(t *target, foreign bool) bool {
 	if t.pod != nil {
 		return true
 	}
-	asked := t.lists >= fewLists || s.directory.err != nil
+	asked := t.lists > 0 || s.directory.err != nil
 	return asked && t.found.ContainerID == "" && !foreign && cgroup.LikelyUID(t.found.UID)
 }
 

@@ -315,7 +315,7 @@ func TestFolderThatLooksLikeAPod(t *testing.T) {
 	}
 	r.start()
 	r.tick()
-	eventually(t, "some lists for the names that look like a pod's", func() bool { r.tick(); return r.lists() > fewLists+1 })
+	eventually(t, "some lists for the names that look like a pod's", func() bool { r.tick(); return r.lists() > 2 })
 	for range 3 {
 		if diff := cmp.Diff([]string{"kube-system/odd"}, names(r.tick())); diff != "" {
 			t.Fatalf("-want +got\n%s", diff)

@@ -257,7 +257,7 @@ func TestOneUnreadablePodAmongMany(t *testing.T) {
 
 func TestNoPodsAndManyPods(t *testing.T) {
 	for _, many := range []int{0, 500} {
-		tree := newTree(t, simnode.Layout{Version: simnode.V1, Driver: simnode.Systemd})
+		tree := newTree(t, simnode.Layout{Version: simnode.V2, Driver: simnode.Systemd})
 		var pods []*corev1.Pod
 		for i := range many {
 			pods = append(pods, simnode.NewPod(template("shop", fmt.Sprint("pod-", i))))

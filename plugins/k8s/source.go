@@ -14,9 +14,6 @@ const (
 	// kubepods folders, and lostInterval how often while there are none.
 	searchInterval = 30 * time.Second
 	lostInterval   = time.Second
-	// fewLists is how many lists may fail to name a pod before it is shown by
-	// its UID alone: the API server's cache can be a moment behind the kubelet.
-	fewLists = 2
 	// enoughLists is how many lists may fail to name a container before it is
 	// taken for the pod's sandbox, which the API server never names and whose
 	// share is in the pod's own numbers. It also ends the search for the names
