@@ -76,9 +76,9 @@ func TestDemoLeavesNothingBehind(t *testing.T) {
 	}
 	r := startProgram(t, "demo", "--for", "1h")
 	begun(r)
-	r.signal(syscall.SIGINT)
-	if status := r.wait(); status != 0 {
-		t.Errorf("interrupted: exit status %d", status)
+	r.interrupt()
+	if status := r.wait(); status != 0 || !strings.Contains(r.stdout.String(), "the truth is") && !strings.Contains(r.stdout.String(), "no CPU time") {
+		t.Errorf("interrupted: exit status %d and %q", status, r.stdout.String())
 	}
 	if left := leftovers(t); left != nil {
 		t.Errorf("interrupted, it left %v", left)

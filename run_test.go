@@ -127,6 +127,7 @@ func (o *output) String() string {
 func startProgram(t *testing.T, args ...string) *running {
 	t.Helper()
 	cmd := program(t, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a shell starts it
 	r := &running{t: t, stdout: new(output), lines: make(chan string, 1000)}
 	cmd.Stdout = r.stdout
 	reader, writer := io.Pipe()
@@ -173,6 +174,14 @@ func (r *running) listening() string {
 func (r *running) signal(s syscall.Signal) {
 	r.t.Helper()
 	if err := syscall.Kill(r.pid, s); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// interrupt does what Ctrl-C on a terminal does: it signals the whole group.
+func (r *running) interrupt() {
+	r.t.Helper()
+	if err := syscall.Kill(-r.pid, syscall.SIGINT); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -24,7 +24,7 @@ func Unpack(archive, dir string) (err error) {
 	}
 	for r := tar.NewReader(gz); ; {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
