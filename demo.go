@@ -33,7 +33,7 @@ func simulatedPodCommand() *cobra.Command {
 
 func demoCommand() *cobra.Command {
 	var d demo
-	var real, simulated bool
+	var onlyReal, simulated bool
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Measure a small simulated node, and show the truth beside the numbers",
@@ -44,11 +44,11 @@ writes. It leaves nothing behind.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
-			case real && simulated:
+			case onlyReal && simulated:
 				return usageError{errors.New("--real and --simulated contradict each other")}
 			case d.length <= 0:
 				return usageError{fmt.Errorf("--for wants a time such as 30s, have %v", d.length)}
-			case real:
+			case onlyReal:
 				d.mode = simnode.Real
 			case simulated:
 				d.mode = simnode.Simulated
@@ -58,7 +58,7 @@ writes. It leaves nothing behind.`,
 		},
 	}
 	cmd.Flags().DurationVar(&d.length, "for", 30*time.Second, "how `long` to measure")
-	cmd.Flags().BoolVar(&real, "real", false, "fail where there are no real cgroups to be had, instead of simulating them")
+	cmd.Flags().BoolVar(&onlyReal, "real", false, "fail where there are no real cgroups to be had, instead of simulating them")
 	cmd.Flags().BoolVar(&simulated, "simulated", false, "simulate cgroups, even where real ones can be had")
 	return cmd
 }

@@ -135,7 +135,11 @@ func TestHealthzOfALoopThatHangs(t *testing.T) {
 	if err := s.serve("test", testLog(io.Discard)); err != nil {
 		t.Fatal(err)
 	}
-	defer s.shutdown()
+	defer func() {
+		if err := s.shutdown(); err != nil {
+			t.Error(err)
+		}
+	}()
 	if code, body := get(t, "http://"+s.listener.Addr().String()+"/healthz"); code != 503 || !strings.Contains(body, "not ticked") {
 		t.Errorf("got %d %q, want 503", code, body)
 	}

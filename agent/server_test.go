@@ -133,7 +133,11 @@ func TestHandleRefuses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer s.release()
+			defer func() {
+				if err := s.release(); err != nil {
+					t.Error(err)
+				}
+			}()
 			s.own(new(probes).pages()...)
 			if err := s.add("prometheus", plugin.Page{Path: "/metrics", Handler: ok}); err != nil {
 				t.Fatal(err)

@@ -111,7 +111,7 @@ func TestScanWithoutContainers(t *testing.T) {
 func TestScanFindsEveryKubepods(t *testing.T) {
 	root := t.TempDir()
 	write(t, "", root, "cgroup.controllers")
-	slice := "kubelet-kubepods-burstable-pod" + uid_ + ".slice"
+	slice := "kubelet-kubepods-burstable-pod" + slicedUID + ".slice"
 	want := []string{
 		"/docker/" + cid + "/kubepods/pod" + podUID(1),
 		"/kubepods/burstable/pod" + podUID(2),

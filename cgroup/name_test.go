@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	uid  = "7c87ba6a-5dba-4aa5-bf3b-2bfd339e189f"
-	uid_ = "7c87ba6a_5dba_4aa5_bf3b_2bfd339e189f"
-	hash = "48d542d3d875bedb32a028c007465cdc"
+	uid       = "7c87ba6a-5dba-4aa5-bf3b-2bfd339e189f"
+	slicedUID = "7c87ba6a_5dba_4aa5_bf3b_2bfd339e189f"
+	hash      = "48d542d3d875bedb32a028c007465cdc"
 )
 
 var cid = strings.Repeat("0123456789abcdef", 4)
@@ -26,9 +26,9 @@ func TestIdentify(t *testing.T) {
 		}
 	}
 	// Both drivers on a plain node, all classes.
-	f("/kubepods.slice/kubepods-pod"+uid_+".slice", Identity{"/kubepods.slice", uid, Guaranteed, "", ""})
-	f("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod"+uid_+".slice", Identity{"/kubepods.slice", uid, Burstable, "", ""})
-	f("/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod"+uid_+".slice", Identity{"/kubepods.slice", uid, BestEffort, "", ""})
+	f("/kubepods.slice/kubepods-pod"+slicedUID+".slice", Identity{"/kubepods.slice", uid, Guaranteed, "", ""})
+	f("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod"+slicedUID+".slice", Identity{"/kubepods.slice", uid, Burstable, "", ""})
+	f("/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod"+slicedUID+".slice", Identity{"/kubepods.slice", uid, BestEffort, "", ""})
 	f("/kubepods/pod"+uid, Identity{"/kubepods", uid, Guaranteed, "", ""})
 	f("/kubepods/burstable/pod"+uid, Identity{"/kubepods", uid, Burstable, "", ""})
 	f("/kubepods/besteffort/pod"+uid, Identity{"/kubepods", uid, BestEffort, "", ""})
@@ -39,16 +39,16 @@ func TestIdentify(t *testing.T) {
 	f("/kubepods/podetcd.main-1", Identity{"/kubepods", "etcd.main-1", Guaranteed, "", ""})
 	// --cgroup-root, kind and minikube's docker driver, as seen from the host, and a rootless k3s.
 	f("/r/kubepods/burstable/pod"+uid, Identity{"/r/kubepods", uid, Burstable, "", ""})
-	f("/r.slice/r-kubepods.slice/r-kubepods-burstable.slice/r-kubepods-burstable-pod"+uid_+".slice",
+	f("/r.slice/r-kubepods.slice/r-kubepods-burstable.slice/r-kubepods-burstable-pod"+slicedUID+".slice",
 		Identity{"/r.slice/r-kubepods.slice", uid, Burstable, "", ""})
-	f("/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod"+uid_+".slice", Identity{"/kubelet.slice/kubelet-kubepods.slice", uid, Guaranteed, "", ""})
-	f("/system.slice/docker-"+cid+".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod"+uid_+".slice",
+	f("/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod"+slicedUID+".slice", Identity{"/kubelet.slice/kubelet-kubepods.slice", uid, Guaranteed, "", ""})
+	f("/system.slice/docker-"+cid+".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod"+slicedUID+".slice",
 		Identity{"/system.slice/docker-" + cid + ".scope/kubelet.slice/kubelet-kubepods.slice", uid, BestEffort, "", ""})
 	f("/docker/"+cid+"/kubepods/besteffort/pod"+uid, Identity{"/docker/" + cid + "/kubepods", uid, BestEffort, "", ""})
 	f("/user.slice/user-1001.slice/user@1001.service/k3s-rootless.service/kubepods/pod"+uid+"/"+cid,
 		Identity{"/user.slice/user-1001.slice/user@1001.service/k3s-rootless.service/kubepods", uid, Guaranteed, cid, ""})
 	// Containers of every runtime.
-	sys := "/kubepods.slice/kubepods-pod" + uid_ + ".slice/"
+	sys := "/kubepods.slice/kubepods-pod" + slicedUID + ".slice/"
 	f(sys+"cri-containerd-"+cid+".scope", Identity{"/kubepods.slice", uid, Guaranteed, cid, "cri-containerd"})
 	f(sys+"crio-"+cid+".scope", Identity{"/kubepods.slice", uid, Guaranteed, cid, "crio"})
 	f(sys+"crio-"+cid+".scope/container", Identity{"/kubepods.slice", uid, Guaranteed, cid, "crio"})
@@ -76,17 +76,17 @@ func TestIdentifyRefuses(t *testing.T) {
 	f("/pod" + uid)
 	f("/system.slice/pod" + uid)
 	f("/mykubepods/pod" + uid)
-	f("/kubepodsx.slice/kubepods-pod" + uid_ + ".slice")
+	f("/kubepodsx.slice/kubepods-pod" + slicedUID + ".slice")
 	f("/kubepods/pod")
 	f("/kubepods/pods" + "/x y")
 	f("/kubepods/notpod" + uid)
 	f("/kubepods.slice/kubepods-podx.scope")
-	f("/kubepods.slice/kubepods-burstable.slice/kubepods-besteffort-pod" + uid_ + ".slice")
-	f("/kubepods.slice/other-pod" + uid_ + ".slice")
+	f("/kubepods.slice/kubepods-burstable.slice/kubepods-besteffort-pod" + slicedUID + ".slice")
+	f("/kubepods.slice/other-pod" + slicedUID + ".slice")
 	f("/kubepods/pod" + uid + "/" + cid[1:])
 	f("/kubepods/pod" + uid + "/crio-conmon-" + cid)
-	f("/kubepods.slice/kubepods-pod" + uid_ + ".slice/crio-conmon-" + cid + ".scope")
-	f("/kubepods.slice/kubepods-pod" + uid_ + ".slice/libpod-conmon-" + cid + ".scope")
+	f("/kubepods.slice/kubepods-pod" + slicedUID + ".slice/crio-conmon-" + cid + ".scope")
+	f("/kubepods.slice/kubepods-pod" + slicedUID + ".slice/libpod-conmon-" + cid + ".scope")
 	f("/kubepods/pod" + uid + "/" + strings.ToUpper(cid))
 }
 
@@ -102,7 +102,7 @@ func TestLikelyUID(t *testing.T) {
 	f("", false)
 	f("cast", false)
 	f(uid[:35], false)
-	f(uid_, false)
+	f(slicedUID, false)
 	f(strings.Replace(uid, "7", "x", 1), false)
 	f(strings.Replace(hash, "4", "x", 1), false)
 }
@@ -125,7 +125,7 @@ func TestUIDKeyMatchesBothDrivers(t *testing.T) {
 
 func FuzzIdentify(f *testing.F) {
 	f.Add("/kubepods/burstable/pod" + uid + "/" + cid)
-	f.Add("/system.slice/docker-" + cid + ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" + uid_ + ".slice/cri-containerd-" + cid + ".scope")
+	f.Add("/system.slice/docker-" + cid + ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" + slicedUID + ".slice/cri-containerd-" + cid + ".scope")
 	f.Add("kubepods//pod")
 	f.Fuzz(func(t *testing.T, p string) {
 		id, ok := Identify(p)

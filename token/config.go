@@ -198,7 +198,7 @@ func checkName(name string) error {
 	for i := range len(name) {
 		inner := i > 0 && i < len(name)-1 && (name[i] == '-' || name[i] == '.')
 		if !alphanumeric(name[i]) && !inner {
-			return errors.New("not the name of an object: want lower-case letters, digits, and inside also - and .")
+			return errors.New("not the name of an object: want lower-case letters, digits, and inside also dashes and dots")
 		}
 	}
 	if len(name) > 253 {

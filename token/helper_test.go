@@ -37,7 +37,7 @@ func kubectl(t *testing.T, script string) (dir string) {
 func rewrite(t *testing.T, dir, script string) {
 	t.Helper()
 	path := filepath.Join(dir, "kubectl")
-	os.Remove(path) // may not exist yet
+	_ = os.Remove(path) // may not exist yet
 	script = "#!/bin/sh\ncd '" + dir + "'\necho \"$@\" >>runs\n" + script
 	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func New(config Config) *Source {
 // names the file or the command, and is repeated for up to 10 s before the next
 // try. The error wraps ctx.Err() if the context ended the call.
 func (s *Source) Token(ctx context.Context) (string, error) {
-	token, err, due := s.kept()
+	token, due, err := s.kept()
 	switch {
 	case !due:
 		return token, err
@@ -87,7 +87,7 @@ func (s *Source) Token(ctx context.Context) (string, error) {
 		}
 	}
 	defer func() { <-s.turn }()
-	if token, err, due := s.kept(); !due { // another call was faster
+	if token, due, err := s.kept(); !due { // another call was faster
 		return token, err
 	}
 	token, fromKubectl, err := s.retrieve(ctx)
@@ -130,14 +130,14 @@ func (s *Source) Stats() Stats {
 }
 
 // kept returns the answer that is at hand, and whether a retrieval is due.
-func (s *Source) kept() (token string, err error, due bool) {
+func (s *Source) kept() (token string, due bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	due = !time.Now().Before(s.due)
 	if s.token != "" {
-		return s.token, nil, due
+		return s.token, due, nil
 	}
-	return "", s.err, due
+	return "", due, s.err
 }
 
 // retrieve gets a token from where the configuration says.

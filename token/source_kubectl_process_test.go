@@ -154,7 +154,7 @@ func TestKubectlWaiterLeaves(t *testing.T) {
 	source := token.New(token.Config{Strategy: token.Kubectl})
 	first, cancelFirst := context.WithCancel(t.Context())
 	var done sync.WaitGroup
-	done.Go(func() { source.Token(first) })
+	done.Go(func() { _, _ = source.Token(first) })
 	<-opened
 	second, cancelSecond := context.WithCancel(t.Context())
 	cancelSecond()
@@ -179,7 +179,7 @@ func TestKubectlRenewalKeepsNobodyWaiting(t *testing.T) {
 		opened, closed := held(t, dir)
 		ctx, cancel := context.WithCancel(t.Context())
 		var done sync.WaitGroup
-		done.Go(func() { source.Token(ctx) })
+		done.Go(func() { _, _ = source.Token(ctx) })
 		<-opened
 		wantToken(t, source, "token-1")
 		cancel()

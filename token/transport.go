@@ -67,7 +67,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	// An answer that was read to its end leaves its connection to the next request.
-	io.CopyN(io.Discard, resp.Body, 64<<10)
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
 	resp.Body.Close()
 	resp, err = t.send(again, fresh)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized {

@@ -137,13 +137,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// listed waits for the end of a list that begins from now on, well or not.
-func (r *rig) listed() {
-	r.t.Helper()
-	from := time.Now()
-	eventually(r.t, "a list of the pods", func() bool { return r.discovery.current.Load().asked.After(from) })
-}
-
 // firstList waits for the end of the first list.
 func (s *source) firstList(t *testing.T) {
 	t.Helper()

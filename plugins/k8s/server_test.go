@@ -1,6 +1,7 @@
 package k8s
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -213,8 +214,8 @@ func TestValidateNamesTheKey(t *testing.T) {
 		c := defaults()
 		change(c)
 		err := c.Validate()
-		keyErr, ok := err.(*plugin.KeyError)
-		if !ok || keyErr.Key != key || !strings.Contains(err.Error(), want) {
+		var keyErr *plugin.KeyError
+		if !errors.As(err, &keyErr) || keyErr.Key != key || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", key, err, want)
 		}
 	}
