@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/containerd/cgroups/v3/cgroup2"
@@ -44,8 +43,6 @@ func benchNode(b *testing.B) (*Hierarchy, []string) {
 
 // BenchmarkSweep reads CPU time and memory of all pods of a full node: through
 // Reader, by nothing but a pread of the same files, and by containerd's library.
-// Its metric "x-pread" is the time of the first in units of the second, taken
-// in turns in the same run.
 func BenchmarkSweep(b *testing.B) {
 	h, pods := benchNode(b)
 	var buf Buffer
@@ -82,29 +79,7 @@ func BenchmarkSweep(b *testing.B) {
 			}
 		}
 	}
-	b.Run("podjoule", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			sweep()
-		}
-	})
-	b.Run("pread", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			bare()
-		}
-	})
-	b.Run("ratio", func(b *testing.B) {
-		var ours, theirs time.Duration
-		for b.Loop() {
-			start := time.Now()
-			sweep()
-			middle := time.Now()
-			bare()
-			ours, theirs = ours+middle.Sub(start), theirs+time.Since(middle)
-		}
-		b.ReportMetric(float64(ours)/float64(theirs), "x-pread")
-	})
+	cgrouptest.Compare(b, "podjoule", sweep, bare)
 	b.Run("containerd", func(b *testing.B) {
 		if h.plain {
 			b.Skip("containerd's library reads only real cgroups")

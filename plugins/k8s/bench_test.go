@@ -75,8 +75,7 @@ func openFiles(b *testing.B, root string, h *cgroup.Hierarchy, pods []*corev1.Po
 }
 
 // BenchmarkPoll is a whole tick of a full node: looking for births and deaths,
-// reading, deltas and samples. Its "ratio" compares that with a pread of the
-// same files and nothing else, in turns in the same run.
+// reading, deltas and samples.
 func BenchmarkPoll(b *testing.B) {
 	root, pods := fullNode(b)
 	h, err := cgroup.Open(root)
@@ -111,27 +110,5 @@ func BenchmarkPoll(b *testing.B) {
 	if len(fds) < benchPods*3 {
 		b.Fatalf("only %d files of %d pods", len(fds), benchPods)
 	}
-	b.Run("poll", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			poll()
-		}
-	})
-	b.Run("pread", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			bare()
-		}
-	})
-	b.Run("ratio", func(b *testing.B) {
-		var ours, theirs time.Duration
-		for b.Loop() {
-			start := time.Now()
-			poll()
-			middle := time.Now()
-			bare()
-			ours, theirs = ours+middle.Sub(start), theirs+time.Since(middle)
-		}
-		b.ReportMetric(float64(ours)/float64(theirs), "x-pread")
-	})
+	cgrouptest.Compare(b, "poll", poll, bare)
 }
