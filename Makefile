@@ -1,0 +1,67 @@
+# Every target is one command; the scripts work without make too.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# What `podjoule version` prints; where git does not know, the Go tool's note.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## build the static binary bin/podjoule
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/podjoule .
+
+.PHONY: test
+test: ## run all tests; as root also those on real control groups
+	go test ./...
+
+.PHONY: race
+race: ## run all tests with the race detector (needs a C compiler)
+	go test -race ./...
+
+.PHONY: vet
+vet: ## run go vet
+	go vet ./...
+
+.PHONY: lint
+lint: ## run golangci-lint, installed at its pinned version where it is missing
+	scripts/lint
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (60s) each
+	scripts/fuzz
+
+.PHONY: bench
+bench: ## measure a sweep, BENCHTIME (1s) a run, and check it against its limits
+	scripts/bench
+
+.PHONY: cover
+cover: ## write coverage.out and coverage.html, and print the total
+	go test -coverpkg=./... -coverprofile=coverage.out ./...
+	go tool cover -html=coverage.out -o coverage.html
+	go tool cover -func=coverage.out | tail -n 1
+
+.PHONY: demo
+demo: ## see it work on a simulated node
+	go run . demo
+
+.PHONY: generate
+generate: ## write the documents that come from the code anew (docs/metrics.md)
+	go test . -run TestMetricsDocument -update
+
+.PHONY: install-tools
+install-tools: ## install the linter now, so that lint can work offline
+	scripts/lint version
+
+.PHONY: ci
+ci: ## run what the continuous integration runs
+	.ci/run
+
+.PHONY: clean
+clean: ## remove what was built and measured
+	rm -rf bin dist coverage.out coverage.html
+	find . -name '*.test' -type f -not -path './.git/*' -delete
