@@ -9,11 +9,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/go-logr/logr"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -77,7 +75,7 @@ func newServer(c *Config, node string, host *plugin.Host) (*server, error) {
 		},
 		WrapTransport: func(next http.RoundTripper) http.RoundTripper {
 			return &token.Transport{
-				Base:   countRequests{next, requests},
+				Base:   transport{next, requests},
 				Source: s.token, Server: base, AllowInsecure: c.AllowInsecureToken,
 			}
 		},
@@ -154,20 +152,4 @@ func (s *server) explain(err error) error {
 		remedy = "; is it running there? kubectl proxy --port=8080 makes one available locally"
 	}
 	return fmt.Errorf("list the pods of node %s at %s: %w%s", s.node, s.url, err, remedy)
-}
-
-// countRequests counts the requests that pass through it.
-type countRequests struct {
-	next  http.RoundTripper
-	count metric.Int64Counter
-}
-
-func (c countRequests) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := c.next.RoundTrip(r)
-	code := "none"
-	if err == nil {
-		code = strconv.Itoa(resp.StatusCode)
-	}
-	c.count.Add(r.Context(), 1, metric.WithAttributes(attribute.String("code", code)))
-	return resp, err
 }

@@ -3,6 +3,7 @@ package k8s
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,6 +88,37 @@ func TestBadAnswers(t *testing.T) {
 	f("503", status(http.StatusServiceUnavailable), "status 503")
 	f("half an answer", always(simnode.AnswerHalf), "EOF")
 	f("garbage", always(simnode.AnswerGarbage))
+}
+
+// What stands between the API server and the agent may drop the header that says
+// what the answer is.
+func TestAnswerWithoutItsContentType(t *testing.T) {
+	for _, contentType := range []string{"", "text/plain; charset=utf-8", "application/octet-stream"} {
+		api := simnode.NewAPI()
+		p := simnode.NewPod(template("shop", "web"))
+		api.Put(p)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Set("Accept", "application/json")
+			recorded := httptest.NewRecorder()
+			api.ServeHTTP(recorded, r)
+			w.Header()["Content-Type"] = nil // keeps the server from guessing
+			if contentType != "" {
+				w.Header().Set("Content-Type", contentType)
+			}
+			w.WriteHeader(recorded.Code)
+			_, _ = w.Write(recorded.Body.Bytes())
+		}))
+		defer server.Close()
+		s, _ := start(t, func(c *Config) {
+			c.APIURL, c.CgroupRoot = server.URL, newTree(t, simnode.Layout{Version: simnode.V2}).Root()
+		})
+		if err := s.firstError(t); err != nil {
+			t.Errorf("%q: %v", contentType, err)
+		}
+		if s.discovery.current.Load().find(string(p.UID)) == nil {
+			t.Errorf("%q: the pod is not known", contentType)
+		}
+	}
 }
 
 // The 403 of a real server names the verb and the resource; so does ours.
