@@ -39,6 +39,25 @@ func TestTicksMeet(t *testing.T) {
 	})
 }
 
+// Only the batches of the end say that they are the last.
+func TestLastBatchesSaySo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(journal)
+		note := write(func(_ context.Context, b *measure.Batch) error {
+			j.add("%v %v", b.Interval, b.Last)
+			return nil
+		})
+		cfg := config(source("fast", time.Second, poll(idle)), source("slow", time.Hour, poll(idle)), output("out", note))
+		if err := runFor(t, 1500*time.Millisecond, cfg, RunOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"1s false", "1h0m0s false", "1s false", "1s true", "1h0m0s true"}
+		if diff := cmp.Diff(want, j.all()); diff != "" {
+			t.Errorf("batches (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestGroupSharesOneTick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := new(journal)

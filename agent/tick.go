@@ -19,6 +19,7 @@ func (l *loop) tick(g *group, end time.Time) {
 	g.end = end
 	b := &g.batch
 	b.Reset(g.interval, start, end)
+	b.Last = !l.ending.IsZero()
 	for _, m := range g.sources {
 		_ = l.pass(m, b, g.interval) // what was added before an error counts
 	}

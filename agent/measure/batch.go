@@ -39,6 +39,9 @@ type Batch struct {
 	// is monotonic: a clock that is set changes neither. End is also the time
 	// of the gauges. In the first batch of an interval Start equals End.
 	Start, End time.Time
+	// Last says that the agent ends after this batch: what a source has held
+	// back so far belongs in it.
+	Last bool
 	// Samples holds at most one sample of each series.
 	Samples []Sample
 	// Ended holds the series that will not come again. Their last sample may
@@ -50,7 +53,7 @@ type Batch struct {
 func (b *Batch) Reset(interval time.Duration, start, end time.Time) {
 	clear(b.Samples) // drops the pointers of series that are gone
 	clear(b.Ended)
-	b.Interval, b.Start, b.End = interval, start, end
+	b.Interval, b.Start, b.End, b.Last = interval, start, end, false
 	b.Samples, b.Ended = b.Samples[:0], b.Ended[:0]
 }
 

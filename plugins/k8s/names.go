@@ -100,7 +100,7 @@ func (s *source) name(d *directory, b *measure.Batch) {
 				t.missed = true
 			}
 		}
-		switch shown := s.shows(t, foreign); {
+		switch shown := s.shows(t, foreign, b.Last); {
 		case shown && t.series == nil:
 			t.series = s.newSeries(t)
 		case !shown:
@@ -134,16 +134,17 @@ func (s *source) lookUp(t *target, d *directory, b *measure.Batch) {
 }
 
 // shows decides whether a target has series. A pod without a name is shown by
-// its UID alone, once the API server had its chance to tell the name; but not
-// a folder that may be something else, and not a pod of another node.
-func (s *source) shows(t *target, foreign bool) bool {
+// its UID alone, once the API server had its chance to tell the name, or in the
+// last batch, lest what was held back is lost; but not a folder that may be
+// something else, and not a pod of another node.
+func (s *source) shows(t *target, foreign, last bool) bool {
 	if t.found.ContainerID == "" && s.pods[cgroup.UIDKey(t.found.UID)] != t {
 		return false // a second cgroup of the same pod
 	}
 	if t.pod != nil {
 		return true
 	}
-	asked := t.lists > 0 || s.directory.err != nil
+	asked := last || t.lists > 0 || s.directory.err != nil
 	return asked && t.found.ContainerID == "" && !foreign && cgroup.LikelyUID(t.found.UID)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/podjoule/podjoule/agent/measure"
 	"github.com/podjoule/podjoule/agent/plugin"
 	"github.com/podjoule/podjoule/simnode"
 )
@@ -233,6 +234,31 @@ func TestNameComesLater(t *testing.T) {
 		if s.metric == "cpu_time_delta" && s.span != 4*interval {
 			t.Errorf("the first delta covers %v, want all 4 windows since the birth", s.span)
 		}
+	}
+}
+
+// In the last batch of all, what was held back for a name is shown without it.
+func TestNothingIsHeldBackAtTheEnd(t *testing.T) {
+	r := newRig(t, simnode.Layout{Version: simnode.V2})
+	r.start(rarely)
+	r.firstList(t)
+	r.tick()
+	p := simnode.NewPod(template("shop", "late"))
+	r.cgroup(p)
+	r.spend(p, "main", time.Second, 0)
+	if b := r.tick(); len(b.Samples) != 0 {
+		t.Fatalf("shown before the server had a chance to name it: %+v", samples(b))
+	}
+	b := new(measure.Batch)
+	b.Reset(interval, r.end, r.end.Add(interval))
+	b.Last = true
+	if err := r.Poll(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	booked := make(ledger)
+	booked.add(t, b)
+	if got := booked[ledgerKey("cpu_time_delta", string(p.UID), "", "total")]; got != 1e9 {
+		t.Errorf("%d ns, want 1 s", got)
 	}
 }
 

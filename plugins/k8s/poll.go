@@ -23,7 +23,7 @@ func (s *source) Poll(ctx context.Context, b *measure.Batch) error {
 	changes, scanErr := s.finder.Scan(search)
 	changed := len(changes.Gone)+len(changes.Appeared) > 0
 	s.take(changes, b)
-	if d := s.discovery.current.Load(); changed || d != s.directory {
+	if d := s.discovery.current.Load(); changed || d != s.directory || b.Last {
 		s.name(d, b)
 	}
 	return errors.Join(scanErr, s.sweep(ctx, b))
