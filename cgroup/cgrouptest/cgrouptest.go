@@ -56,7 +56,26 @@ func (m *Machine) Make(path string) {
 		if err != nil {
 			m.t.Skipf("this machine lets nobody make cgroups: %v", err)
 		}
+		if path != m.Top {
+			m.delegate(filepath.Join(dir, filepath.Dir(path)))
+		}
 		m.t.Cleanup(func() { m.remove(filepath.Join(dir, path)) })
+	}
+}
+
+// delegate turns the controllers on for the children of one of our own cgroups,
+// which version 2 does not do by itself. A controller that is not to be had is
+// one that the children lack.
+func (m *Machine) delegate(dir string) {
+	m.t.Helper()
+	file := filepath.Join(dir, "cgroup.subtree_control")
+	if _, err := os.Stat(file); err != nil {
+		return // version 1
+	}
+	for _, controller := range []string{"+cpu", "+memory"} {
+		if err := os.WriteFile(file, []byte(controller), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+			m.t.Logf("turn %s on: %v", controller, err)
+		}
 	}
 }
 
