@@ -88,13 +88,16 @@ func (s *source) name(d *directory, b *measure.Batch) {
 		ours = ours || tree.named > 0
 	}
 	var missing []name
-	named, unnamed := 0, 0
+	named, unnamed, unknown := 0, 0, 0
 	for _, t := range s.targets {
 		foreign := ours && t.tree.named == 0
 		if t.pod != nil {
 			named++
 		} else {
 			unnamed++
+			if t.lists > 0 {
+				unknown++
+			}
 			if t.lists < enoughLists || t.found.ContainerID == "" && !foreign {
 				missing = append(missing, name{uid: t.found.UID, containerID: t.found.ContainerID})
 				t.missed = true
@@ -110,7 +113,7 @@ func (s *source) name(d *directory, b *measure.Batch) {
 	s.self.named.Store(int64(named))
 	s.self.unnamed.Store(int64(unnamed))
 	s.discovery.miss(missing, fresh)
-	s.judge(named)
+	s.judge(named, unknown)
 }
 
 // lookUp takes what the directory says about a target. A pod that it does not
@@ -156,13 +159,14 @@ func (s *source) hide(t *target, b *measure.Batch) {
 	}
 }
 
-// judge keeps what is wrong with the tree as a whole.
-func (s *source) judge(named int) {
+// judge keeps what is wrong with the tree as a whole: unknown are the cgroups that
+// the API server had its chance to name.
+func (s *source) judge(named, unknown int) {
 	var err error
 	switch {
 	case len(s.targets) == 0 && s.finder.Lost():
 		err = errors.New("no cgroups of pods in sight: is the kubelet running, and is this the cgroup tree of its machine?")
-	case named == 0 && len(s.targets) > 0 && s.directory.err == nil && !s.directory.asked.IsZero():
+	case named == 0 && unknown > 0:
 		err = fmt.Errorf("the API server knows none of the pods whose cgroups are here: is k8s_node = %q the name of this node?", s.node)
 	default:
 		s.wrong.Store(nil)

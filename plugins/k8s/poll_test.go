@@ -294,6 +294,11 @@ func TestWrongNodeNameIsSaid(t *testing.T) {
 	s, _ := offline(t, tree.Root())
 	now := time.Now()
 	pollAt(t, s, now, now)
+	if err := s.Ready(); err != nil {
+		t.Errorf("Ready before a list could name the pod: %v", err)
+	}
+	s.discovery.current.Store(newDirectory(node, nil, time.Now()))
+	pollAt(t, s, now, now)
 	if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "k8s_node") {
 		t.Errorf("Ready: %v, want it to name k8s_node", err)
 	}
