@@ -9,7 +9,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: build
 build: ## build the static binary bin/podjoule
@@ -38,6 +38,10 @@ fuzz: ## run every fuzz target for FUZZTIME (60s) each
 .PHONY: bench
 bench: ## measure a sweep, BENCHTIME (1s) a run, and check it against its limits
 	scripts/bench
+
+.PHONY: e2e
+e2e: ## run the end-to-end tests on a real node, which it makes here (root; the first time builds Kubernetes)
+	e2e/run
 
 .PHONY: cover
 cover: ## write coverage.out and coverage.html, and print the total

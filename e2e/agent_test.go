@@ -1,0 +1,180 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// sample is one line of the agent's CSV.
+type sample struct {
+	end     time.Time // of the window
+	columns map[string]string
+}
+
+// of tells whether a sample has a metric and a pod's UID.
+func (s sample) of(metric, uid string) bool {
+	return s.columns["metric"] == metric && s.columns["uid"] == uid
+}
+
+// number is a value in decimals.
+func (s sample) number(t *testing.T) float64 {
+	t.Helper()
+	v, err := strconv.ParseFloat(s.columns["value"], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// agent is podjoule, running.
+type agent struct {
+	cmd    *exec.Cmd
+	stderr string        // a file
+	done   chan struct{} // closed when its standard output has ended
+
+	mu      sync.Mutex
+	samples []sample
+	err     error // of reading them
+}
+
+// asAgent is the configuration of the k8s plugin that has all rights it needs.
+func asAgent(t *testing.T) string {
+	t.Helper()
+	return access(t, "agent", stateFile(t, "pki", "ca.crt"))
+}
+
+// access is a configuration with the token of a service account.
+func access(t *testing.T, account, authority string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(kubectl(t, "create", "token", account, "-n", namespace)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("k8s_api_url = %q\ntoken_retrieval = { file = %q }\nca_file = %q\n", apiServer, file, authority)
+}
+
+// start runs podjoule with a configuration of the k8s plugin and one tick a second.
+func start(t *testing.T, configuration string) *agent {
+	t.Helper()
+	folder := t.TempDir()
+	config, stderr := filepath.Join(folder, "config.toml"), filepath.Join(folder, "stderr")
+	whole := fmt.Sprintf("[agent]\nlisten = \"\"\n[plugins.k8s]\nk8s_node = %q\npoll_interval = \"1s\"\npod_refresh_interval = \"1s\"\n%s", nodeName, configuration)
+	if err := os.WriteFile(config, []byte(whole), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	a := &agent{cmd: exec.Command(stateFile(t, "podjoule"), "run", "--config", config), stderr: stderr, done: make(chan struct{})}
+	a.cmd.Stderr = log
+	stdout, err := a.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.cmd.Start(); err != nil {
+		t.Fatalf("start podjoule: %v", err)
+	}
+	go a.read(stdout)
+	t.Cleanup(func() {
+		if a.cmd.ProcessState == nil {
+			_ = a.cmd.Process.Kill()
+			<-a.done
+			_ = a.cmd.Wait()
+		}
+		if t.Failed() {
+			t.Logf("podjoule said:\n%s", a.said(t))
+		}
+	})
+	return a
+}
+
+// read keeps all samples until the output ends.
+func (a *agent) read(stdout io.Reader) {
+	defer close(a.done)
+	lines := csv.NewReader(stdout)
+	header, err := lines.Read()
+	for err == nil {
+		var line []string
+		if line, err = lines.Read(); err != nil {
+			break
+		}
+		s := sample{columns: make(map[string]string, len(header))}
+		for i, name := range header {
+			s.columns[name] = line[i]
+		}
+		s.end, err = time.Parse(time.RFC3339Nano, s.columns["timestamp"])
+		a.mu.Lock()
+		a.samples = append(a.samples, s)
+		a.mu.Unlock()
+	}
+	if err != io.EOF {
+		a.mu.Lock()
+		a.err = err
+		a.mu.Unlock()
+	}
+}
+
+// said is what the agent wrote to its log.
+func (a *agent) said(t *testing.T) string {
+	t.Helper()
+	return text(t, a.stderr)
+}
+
+// all returns the samples so far for which a condition holds.
+func (a *agent) all(want func(sample) bool) []sample {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var found []sample
+	for _, s := range a.samples {
+		if want(s) {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+// deltas returns the CPU time of a pod, window by window.
+func (a *agent) deltas(uid string) []sample {
+	return a.all(func(s sample) bool { return s.of("cpu_time_delta", uid) && s.columns["kind"] == "total" })
+}
+
+// finish ends the agent as the kubelet does and waits for its last line.
+func (a *agent) finish(t *testing.T) {
+	t.Helper()
+	if err := a.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatalf("end podjoule: %v", err)
+	}
+	<-a.done
+	if err := a.cmd.Wait(); err != nil {
+		t.Fatalf("podjoule ended: %v", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err != nil {
+		t.Fatalf("read podjoule's samples: %v", a.err)
+	}
+}
+
+// total adds the values of whole numbers.
+func total(t *testing.T, samples []sample) uint64 {
+	t.Helper()
+	var sum uint64
+	for _, s := range samples {
+		sum += number(t, strings.TrimSpace(s.columns["value"]))
+	}
+	return sum
+}

@@ -1,0 +1,117 @@
+//go:build e2e
+
+// Package e2e tests podjoule on a real Kubernetes node: a real API server,
+// kubelet, containerd and pods. The script run brings the node up and runs the
+// tests in its network namespace.
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The node as the script run has set it up.
+const (
+	nodeName  = "node-1"
+	apiServer = "https://10.250.0.1:443"
+	namespace = "e2e"
+)
+
+// stateFile is a file in the folder that the script run keeps the node in.
+func stateFile(t *testing.T, parts ...string) string {
+	t.Helper()
+	state := os.Getenv("PODJOULE_E2E_STATE")
+	if state == "" {
+		t.Fatal("there is no node: run the tests with e2e/run")
+	}
+	return filepath.Join(append([]string{state}, parts...)...)
+}
+
+// kubectl runs it as the administrator and returns its standard output.
+func kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("kubectl", args...) // not ended with the test, whose cleanup needs it too
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("kubectl %s: %v: %s", strings.Join(args, " "), err, stderr.String())
+	}
+	return stdout.String()
+}
+
+// apply makes what a file in testdata describes, until the test ends.
+func apply(t *testing.T, file string) {
+	t.Helper()
+	file = filepath.Join("testdata", file)
+	kubectl(t, "apply", "-f", file)
+	t.Cleanup(func() {
+		kubectl(t, "delete", "--ignore-not-found", "--cascade=foreground", "--timeout=120s", "-f", file)
+	})
+}
+
+// rights makes the namespace and the accounts, which stay for all tests.
+func rights(t *testing.T) {
+	t.Helper()
+	kubectl(t, "apply", "-f", filepath.Join("testdata", "rights.yaml"))
+	eventually(t, "the namespace's default account", func() bool {
+		return exec.Command("kubectl", "get", "serviceaccount", "default", "-n", namespace).Run() == nil
+	})
+}
+
+// pod is what the tests need of a pod in the API.
+type pod struct {
+	Metadata struct{ UID, Namespace, Name string }
+	Status   struct {
+		Phase             string
+		ContainerStatuses []struct{ Name, ContainerID string }
+	}
+}
+
+// id tells pods apart in failures.
+func (p pod) id() string { return p.Metadata.UID + " " + p.Metadata.Namespace + "/" + p.Metadata.Name }
+
+// pods lists the node's pods.
+func pods(t *testing.T) []pod {
+	t.Helper()
+	var list struct{ Items []pod }
+	text := kubectl(t, "get", "pods", "-A", "-o", "json", "--field-selector", "spec.nodeName="+nodeName)
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		t.Fatalf("read kubectl's pods: %v", err)
+	}
+	return list.Items
+}
+
+// runningPod makes a pod of a file that describes just this one, and waits until
+// it runs.
+func runningPod(t *testing.T, file, name string) pod {
+	t.Helper()
+	rights(t)
+	apply(t, file)
+	kubectl(t, "wait", "-n", namespace, "--for=condition=Ready", "--timeout=120s", "pod/"+name)
+	for _, p := range pods(t) {
+		if p.Metadata.Namespace == namespace && p.Metadata.Name == name {
+			return p
+		}
+	}
+	t.Fatalf("pod %s ran and is gone", name)
+	return pod{}
+}
+
+// limit is how long the tests wait for what must come.
+const limit = 2 * time.Minute
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !holds(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v still not: %s", limit, what)
+		}
+	}
+}
