@@ -13,8 +13,8 @@ import (
 // Poll implements plugin.Source. In steady state it allocates nothing.
 func (s *source) Poll(ctx context.Context, b *measure.Batch) error {
 	pause := searchInterval
-	if s.finder.Lost() {
-		pause = lostInterval
+	if len(s.targets) == 0 && s.finder.Lost() {
+		pause = lostInterval // an empty folder beside one with pods is none to wait for
 	}
 	search := s.searched.IsZero() || b.End.Sub(s.searched) >= pause
 	if search {

@@ -289,6 +289,29 @@ func TestNoKubeletIsSaid(t *testing.T) {
 	}
 }
 
+// An empty kubepods folder, which a stopped node on the same machine leaves, does
+// not have the whole tree looked through at every tick.
+func TestEmptyKubepodsBesideOneWithPods(t *testing.T) {
+	tree, p, _ := onePod(t, simnode.V2)
+	if err := os.MkdirAll(filepath.Join(tree.Root(), "docker/left/kubepods"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := offline(t, tree.Root(), p)
+	first := time.Now()
+	last := first
+	for i := range 10 {
+		end := first.Add(time.Duration(i) * 2 * time.Second)
+		pollAt(t, s, last, end)
+		last = end
+	}
+	if !s.finder.Lost() {
+		t.Error("the empty folder is not seen: the test shows nothing")
+	}
+	if !s.searched.Equal(first) {
+		t.Errorf("the tree was searched again after %v, want the usual %v", s.searched.Sub(first), searchInterval)
+	}
+}
+
 func TestWrongNodeNameIsSaid(t *testing.T) {
 	tree, _, _ := onePod(t, simnode.V2)
 	s, _ := offline(t, tree.Root())

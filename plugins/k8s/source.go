@@ -11,7 +11,7 @@ import (
 
 const (
 	// searchInterval is how often the whole tree is looked through for
-	// kubepods folders, and lostInterval how often while there are none.
+	// kubepods folders, and lostInterval how often while nothing is found.
 	searchInterval = 30 * time.Second
 	lostInterval   = time.Second
 	// enoughLists is how many lists may fail to name a container before it is
