@@ -88,8 +88,10 @@ func (c *comparison) Write(_ context.Context, b *measure.Batch) error {
 			p.memory, p.known = n, true
 		}
 	}
-	if passed := b.End.Sub(c.shown); passed >= time.Second {
-		c.show(c.rows(passed), b.End.Sub(c.began), false)
+	// The last rows are made with the last batch: the pods go on until the agent
+	// has ended, and so does the truth.
+	if passed := b.End.Sub(c.shown); passed >= time.Second || b.Last {
+		c.show(c.rows(passed), b.End.Sub(c.began), b.Last)
 		c.shown = b.End
 	}
 	return nil
@@ -108,13 +110,6 @@ func (c *comparison) rows(passed time.Duration) []comparisonRow {
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-// finish shows the last rows, after the agent's last tick.
-func (c *comparison) finish() {
-	if !c.began.IsZero() {
-		c.show(c.rows(time.Since(c.shown)), time.Since(c.began), true)
-	}
 }
 
 // verdict sums up how near the measured CPU time came to the truth.

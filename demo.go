@@ -130,9 +130,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 			Listening: func(a net.Addr) { d.printf("Meanwhile, the same numbers for Prometheus: http://%s/metrics\n\n", a) },
 		})
 	})
-	err = group.Wait()
-	table.finish()
-	return err
+	return group.Wait()
 }
 
 // printf writes to the user. Nobody is left to be told when that fails.
