@@ -2,6 +2,7 @@ package k8s
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -67,7 +68,6 @@ func newServer(c *Config, node string, host *plugin.Host) (*server, error) {
 		},
 		UserAgent:      "podjoule/" + host.Version,
 		QPS:            -1, // the pace is set in discover
-		Timeout:        requestTimeout,
 		WarningHandler: rest.NoWarnings{},
 		TLSClientConfig: rest.TLSClientConfig{
 			Insecure: c.InsecureSkipVerify,
@@ -75,7 +75,7 @@ func newServer(c *Config, node string, host *plugin.Host) (*server, error) {
 		},
 		WrapTransport: func(next http.RoundTripper) http.RoundTripper {
 			return &token.Transport{
-				Base:   transport{next, requests},
+				Base:   transport{next, requests, requestTimeout},
 				Source: s.token, Server: base, AllowInsecure: c.AllowInsecureToken,
 			}
 		},
@@ -101,8 +101,6 @@ func caFile(c *Config) string {
 // list returns the node's pods. The answer may come from the API server's
 // cache, which spares the cluster's store, and may be a moment old.
 func (s *server) list(ctx context.Context) ([]corev1.Pod, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
 	ctx = klog.NewContext(ctx, logr.Discard()) // what goes wrong comes back as an error
 	var pods []corev1.Pod
 	options := metav1.ListOptions{
@@ -130,7 +128,6 @@ func (s *server) list(ctx context.Context) ([]corev1.Pod, error) {
 func (s *server) explain(err error) error {
 	remedy := ""
 	var status apierrors.APIStatus
-	var network net.Error
 	switch {
 	case errors.As(err, &status):
 		code := status.Status().Code
@@ -146,8 +143,10 @@ func (s *server) explain(err error) error {
 			remedy = "; is k8s_api_url that of an API server?"
 		}
 		err = fmt.Errorf("status %d: %w", code, err)
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		remedy = fmt.Sprintf("; no answer within %v", requestTimeout)
+	case errors.Is(err, errNoAnswer):
+		remedy = fmt.Sprintf("; it was given %v", requestTimeout)
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		remedy = "; set ca_file to the certificate of the cluster's authority"
 	case errors.As(err, new(*net.OpError)):
 		remedy = "; is it running there? kubectl proxy --port=8080 makes one available locally"
 	}

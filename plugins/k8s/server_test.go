@@ -235,8 +235,8 @@ func TestCertificateIsVerified(t *testing.T) {
 		})
 	}
 	f("right CA", func(c *Config) { c.CAFile = rightCA }, "")
-	f("wrong CA", func(c *Config) { c.CAFile = wrongCA }, "certificate")
-	f("no CA", func(*Config) {}, "certificate")
+	f("wrong CA", func(c *Config) { c.CAFile = wrongCA }, "set ca_file to the certificate")
+	f("no CA", func(*Config) {}, "set ca_file to the certificate")
 	f("not verified on demand", func(c *Config) { c.InsecureSkipVerify = true }, "")
 }
 

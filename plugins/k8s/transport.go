@@ -2,10 +2,14 @@ package k8s
 
 import (
 	"bufio"
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"strconv"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -13,22 +17,58 @@ import (
 )
 
 // transport counts the requests that pass through it, and sees to it that their
-// answers can be read.
+// answers can be read and come in time. The time that it takes to get a token
+// does not count: that is done before, and kubectl is slower than any server.
 type transport struct {
 	next  http.RoundTripper
 	count metric.Int64Counter
+	limit time.Duration // for a whole answer
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := t.next.RoundTrip(r)
+	ctx, cancel := context.WithTimeoutCause(r.Context(), t.limit, errNoAnswer)
+	resp, err := t.next.RoundTrip(r.WithContext(ctx))
 	code := "none"
 	if err == nil {
 		code = strconv.Itoa(resp.StatusCode)
+		resp.Request = r
+		resp.Body = &limitedBody{resp.Body, ctx, cancel}
 		nameContent(resp)
+	} else {
+		err = late(ctx, err)
+		cancel()
 	}
 	t.count.Add(r.Context(), 1, metric.WithAttributes(attribute.String("code", code)))
 	return resp, err
+}
+
+// errNoAnswer is why a request was given up.
+var errNoAnswer = errors.New("no answer in time")
+
+// late tells an error that came of the limit from all others.
+func late(ctx context.Context, err error) error {
+	if err != nil && err != io.EOF && context.Cause(ctx) == errNoAnswer {
+		return fmt.Errorf("%w: %w", errNoAnswer, context.DeadlineExceeded)
+	}
+	return err
+}
+
+// limitedBody is a body whose reading the limit ends.
+type limitedBody struct {
+	io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	return n, late(b.ctx, err)
+}
+
+func (b *limitedBody) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
 }
 
 // nameContent says that an answer is JSON where it is and does not say so. An API
