@@ -26,6 +26,7 @@ race: ## run all tests with the race detector (needs a C compiler)
 .PHONY: vet
 vet: ## run go vet
 	go vet ./...
+	cd e2e && go vet -tags e2e ./...
 
 .PHONY: lint
 lint: ## run golangci-lint, installed at its pinned version where it is missing
@@ -42,6 +43,10 @@ bench: ## measure a sweep, BENCHTIME (1s) a run, and check it against its limits
 .PHONY: e2e
 e2e: ## run the end-to-end tests on a real node, which it makes here (root; the first time builds Kubernetes)
 	e2e/run
+
+.PHONY: e2e-v2
+e2e-v2: ## run them on a node with cgroup version 2 in a guest (root; installs qemu and mmdebstrap)
+	e2e/run --guest
 
 .PHONY: cover
 cover: ## write coverage.out and coverage.html, and print the total

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,60 +13,131 @@ import (
 	"time"
 )
 
-// A token that kubectl makes names the pods; a refusal says what is missing; and
-// a server that cannot be verified never sees the token. Without names the pods
-// are measured all the same.
+// place is the namespace of these tests, so that they disturb no others.
+const place = "e2e-access"
+
+// Every way to a token names the pods, and goes on doing so when the token is
+// replaced, ends or gets its rights later. A refusal says what is missing; a
+// server that cannot be verified never sees the token. Without names the pods are
+// measured all the same.
 func TestAccess(t *testing.T) {
-	p := runningPod(t, "burner.yaml", "burner")
-	key := "pod" + p.Metadata.UID // in the name of the cgroup, with any rights
-	tests := []struct {
-		name          string
-		configuration string
-		named         bool
-		said          []string // words of the log
+	t.Parallel()
+	rights(t)
+	apply(t, "access.yaml")
+	known := kubectl(t, "wait", "--for=condition=Ready", "--timeout=120s", "pod/known", "-n", place, "-o", "jsonpath={.metadata.uid}")
+	ways := []struct {
+		name string
+		test func(*testing.T, string)
 	}{
-		{"token", asAgent(t), true, nil},
-		{"kubectl", "k8s_api_url = \"" + apiServer + "\"\nca_file = \"" + stateFile(t, "pki", "ca.crt") + "\"\n" +
-			"token_retrieval = { kubectl = { service_account = \"agent\", namespace = \"e2e\" } }\n", true, nil},
-		{"proxy", "k8s_api_url = \"" + proxy(t) + "\"\n", true, nil},
-		{"no rights", access(t, "nobody", stateFile(t, "pki", "ca.crt")), false, []string{"403", "list", "pods"}},
-		{"wrong authority", access(t, "agent", otherAuthority(t)), false, []string{"certificate"}},
+		{"remade account", remadeAccount}, // the longest first
+		{"expired token", expiredToken},
+		{"rotated file", rotatedFile},
+		{"right granted", rightGranted},
+		{"projected file", projectedFile},
+		{"kubectl", kubectlToken},
+		{"proxy", behindProxy},
+		{"wrong authority", wrongAuthority},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			a := start(t, tt.configuration)
-			var seen []sample
-			eventually(t, "the pod is measured", func() bool {
-				seen = a.all(func(s sample) bool {
-					return s.columns["metric"] == "cpu_time_delta" && strings.Contains(strings.ReplaceAll(s.columns["consumer_id"], "_", "-"), key)
-				})
-				return len(seen) > 0
-			})
-			a.finish(t)
-			name := ""
-			if tt.named {
-				name = p.Metadata.Name
-			}
-			if got := seen[0].columns["name"]; got != name {
-				t.Errorf("the pod's name is %q, want %q", got, name)
-			}
-			if got := seen[0].columns["uid"]; got != p.Metadata.UID {
-				t.Errorf("the pod's UID is %q, want %q", got, p.Metadata.UID)
-			}
-			for _, word := range tt.said {
-				if !strings.Contains(a.said(t), word) {
-					t.Errorf("the log does not say %q:\n%s", word, a.said(t))
-				}
-			}
-			if strings.Contains(a.said(t), "eyJ") {
-				t.Error("there is a token in the log")
-			}
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			t.Parallel()
+			way.test(t, known)
 		})
 	}
 }
 
-// proxy runs kubectl proxy on a free port and returns its address.
-func proxy(t *testing.T) string {
+func kubectlToken(t *testing.T, known string) {
+	a := start(t, kubectlAccess(t, "reader"))
+	a.names(t, known, "known")
+	a.close(t)
+}
+
+func behindProxy(t *testing.T, known string) {
+	a := start(t, fmt.Sprintf("k8s_api_url = %q\n", "http://"+proxy(t, "--port=0")))
+	a.names(t, known, "known")
+	a.close(t)
+}
+
+func wrongAuthority(t *testing.T, known string) {
+	token := kubectl(t, "create", "token", "reader", "-n", place)
+	a := start(t, fileAccess(t, tokenFile(t, token), otherAuthority(t)))
+	a.names(t, known, "")
+	a.says(t, "certificate signed by unknown authority", apiServer)
+	a.close(t, token)
+}
+
+// fileAccess is a configuration with a token in a file.
+func fileAccess(t *testing.T, file, authority string) string {
+	t.Helper()
+	return fmt.Sprintf("k8s_api_url = %q\ntoken_retrieval.file = %q\nca_file = %q\n", apiServer, file, authority)
+}
+
+// kubectlAccess is a configuration with tokens of an account from kubectl.
+func kubectlAccess(t *testing.T, account string) string {
+	t.Helper()
+	return fmt.Sprintf("k8s_api_url = %q\ntoken_retrieval.kubectl = { service_account = %q, namespace = %q }\nca_file = %q\n",
+		apiServer, account, place, stateFile(t, "pki", "ca.crt"))
+}
+
+// tokenFile is a file with a token.
+func tokenFile(t *testing.T, token string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	write(t, file, token)
+	return file
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// names waits until the agent measures a pod under a name, or under none.
+func (a *agent) names(t *testing.T, uid, name string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("pod %s is measured under the name %q", uid, name), func() bool {
+		seen := a.deltas(uid)
+		return len(seen) > 0 && seen[len(seen)-1].columns["name"] == name
+	})
+}
+
+// says waits until all words are in the agent's log.
+func (a *agent) says(t *testing.T, words ...string) {
+	t.Helper()
+	for _, word := range words {
+		eventually(t, "the log says "+word, func() bool { return strings.Contains(strings.ReplaceAll(a.said(t), `\"`, `"`), word) })
+	}
+}
+
+// close ends the agent, and checks what holds for every way: a pod that has its
+// name keeps it, and no token is in the log.
+func (a *agent) close(t *testing.T, tokens ...string) {
+	t.Helper()
+	a.finish(t)
+	name := make(map[string]string) // by UID and metric
+	for _, s := range a.all(func(s sample) bool { return s.columns["kind"] == "" || s.columns["kind"] == "total" }) {
+		key := s.columns["uid"] + " " + s.columns["metric"]
+		if had := name[key]; had != "" && s.columns["name"] != had {
+			t.Errorf("%s was of pod %s and is of %q now", key, had, s.columns["name"])
+		}
+		name[key] = s.columns["name"]
+	}
+	said := a.said(t)
+	if strings.Contains(said, "eyJ") { // how header and payload of every one begin
+		t.Error("there is a token in the log")
+	}
+	for _, token := range tokens {
+		signature := token[strings.LastIndex(token, ".")+1:]
+		if strings.Contains(said, signature[:16]) {
+			t.Error("there is the signature of a token in the log")
+		}
+	}
+}
+
+// proxy runs kubectl proxy and returns its address.
+func proxy(t *testing.T, port string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "proxy")
 	out, err := os.Create(file)
@@ -73,7 +145,7 @@ func proxy(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	cmd := exec.Command("kubectl", "proxy", "--port=0")
+	cmd := exec.Command("kubectl", "proxy", port)
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = out, out, 10*time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start kubectl proxy: %v", err)
@@ -87,7 +159,7 @@ func proxy(t *testing.T) string {
 		address = regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(text(t, file))
 		return address != ""
 	})
-	return "http://" + address
+	return address
 }
 
 // otherAuthority is a certificate that signed nothing here.

@@ -20,6 +20,7 @@ import (
 // sample is one line of the agent's CSV.
 type sample struct {
 	end     time.Time // of the window
+	came    time.Time // when the test had it
 	columns map[string]string
 }
 
@@ -40,6 +41,7 @@ func (s sample) number(t *testing.T) float64 {
 
 // agent is podjoule, running.
 type agent struct {
+	tick   time.Duration
 	cmd    *exec.Cmd
 	stderr string        // a file
 	done   chan struct{} // closed when its standard output has ended
@@ -52,25 +54,28 @@ type agent struct {
 // asAgent is the configuration of the k8s plugin that has all rights it needs.
 func asAgent(t *testing.T) string {
 	t.Helper()
-	return access(t, "agent", stateFile(t, "pki", "ca.crt"))
-}
-
-// access is a configuration with the token of a service account.
-func access(t *testing.T, account, authority string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(kubectl(t, "create", "token", account, "-n", namespace)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("k8s_api_url = %q\ntoken_retrieval = { file = %q }\nca_file = %q\n", apiServer, file, authority)
+	token := kubectl(t, "create", "token", "agent", "-n", namespace)
+	return fileAccess(t, tokenFile(t, token), stateFile(t, "pki", "ca.crt"))
 }
 
 // start runs podjoule with a configuration of the k8s plugin and one tick a second.
 func start(t *testing.T, configuration string) *agent {
 	t.Helper()
+	return startTicking(t, time.Second, configuration)
+}
+
+// startTicking is start with another tick.
+func startTicking(t *testing.T, tick time.Duration, configuration string) *agent {
+	t.Helper()
+	whole := fmt.Sprintf("[agent]\nlisten = \"\"\n[plugins.k8s]\nk8s_node = %q\npoll_interval = %q\npod_refresh_interval = \"1s\"\n%s", nodeName, tick, configuration)
+	return launch(t, tick, whole)
+}
+
+// launch runs podjoule with a whole configuration, through a command if one is given.
+func launch(t *testing.T, tick time.Duration, whole string, through ...string) *agent {
+	t.Helper()
 	folder := t.TempDir()
 	config, stderr := filepath.Join(folder, "config.toml"), filepath.Join(folder, "stderr")
-	whole := fmt.Sprintf("[agent]\nlisten = \"\"\n[plugins.k8s]\nk8s_node = %q\npoll_interval = \"1s\"\npod_refresh_interval = \"1s\"\n%s", nodeName, configuration)
 	if err := os.WriteFile(config, []byte(whole), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +84,8 @@ func start(t *testing.T, configuration string) *agent {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	a := &agent{cmd: exec.Command(stateFile(t, "podjoule"), "run", "--config", config), stderr: stderr, done: make(chan struct{})}
+	command := append(through, binary(t), "run", "--config", config)
+	a := &agent{tick: tick, cmd: exec.Command(command[0], command[1:]...), stderr: stderr, done: make(chan struct{})}
 	a.cmd.Stderr = log
 	stdout, err := a.cmd.StdoutPipe()
 	if err != nil {
@@ -102,6 +108,15 @@ func start(t *testing.T, configuration string) *agent {
 	return a
 }
 
+// binary is the agent's.
+func binary(t *testing.T) string {
+	t.Helper()
+	if file := os.Getenv("PODJOULE_E2E_AGENT"); file != "" { // another one, such as one that is broken on purpose
+		return file
+	}
+	return stateFile(t, "podjoule")
+}
+
 // read keeps all samples until the output ends.
 func (a *agent) read(stdout io.Reader) {
 	defer close(a.done)
@@ -112,7 +127,7 @@ func (a *agent) read(stdout io.Reader) {
 		if line, err = lines.Read(); err != nil {
 			break
 		}
-		s := sample{columns: make(map[string]string, len(header))}
+		s := sample{came: time.Now(), columns: make(map[string]string, len(header))}
 		for i, name := range header {
 			s.columns[name] = line[i]
 		}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -55,20 +56,28 @@ func apply(t *testing.T, file string) {
 	})
 }
 
-// rights makes the namespace and the accounts, which stay for all tests.
+// rights makes the namespace and the accounts once, which stay for all tests.
 func rights(t *testing.T) {
 	t.Helper()
-	kubectl(t, "apply", "-f", filepath.Join("testdata", "rights.yaml"))
-	eventually(t, "the namespace's default account", func() bool {
-		return exec.Command("kubectl", "get", "serviceaccount", "default", "-n", namespace).Run() == nil
+	oneRights.Do(func() {
+		kubectl(t, "apply", "-f", filepath.Join("testdata", "rights.yaml"))
+		eventually(t, "the namespace's default account", func() bool {
+			return exec.Command("kubectl", "get", "serviceaccount", "default", "-n", namespace).Run() == nil
+		})
 	})
 }
 
+var oneRights sync.Once
+
 // pod is what the tests need of a pod in the API.
 type pod struct {
-	Metadata struct{ UID, Namespace, Name string }
-	Status   struct {
-		Phase             string
+	Metadata struct {
+		UID, Namespace, Name string
+		Annotations          map[string]string
+	}
+	Status struct {
+		Phase, PodIP      string
+		Conditions        []struct{ Type, Status string }
 		ContainerStatuses []struct{ Name, ContainerID string }
 	}
 }
@@ -76,11 +85,36 @@ type pod struct {
 // id tells pods apart in failures.
 func (p pod) id() string { return p.Metadata.UID + " " + p.Metadata.Namespace + "/" + p.Metadata.Name }
 
+// ready tells whether all its containers run.
+func (p pod) ready() bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == "Ready" {
+			return c.Status == "True"
+		}
+	}
+	return false
+}
+
+// cgroup is the id in its cgroup's name: a static pod has one of its own there,
+// which its mirror in the API carries along.
+func (p pod) cgroup() string {
+	if id := p.Metadata.Annotations["kubernetes.io/config.hash"]; id != "" {
+		return id
+	}
+	return p.Metadata.UID
+}
+
 // pods lists the node's pods.
 func pods(t *testing.T) []pod {
 	t.Helper()
+	return podsOf(t, "-A", "--field-selector", "spec.nodeName="+nodeName)
+}
+
+// podsOf lists the pods that arguments of kubectl choose.
+func podsOf(t *testing.T, args ...string) []pod {
+	t.Helper()
 	var list struct{ Items []pod }
-	text := kubectl(t, "get", "pods", "-A", "-o", "json", "--field-selector", "spec.nodeName="+nodeName)
+	text := kubectl(t, append([]string{"get", "pods", "-o", "json"}, args...)...)
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		t.Fatalf("read kubectl's pods: %v", err)
 	}
@@ -112,6 +146,31 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	for deadline := time.Now().Add(limit); !holds(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("after %v still not: %s", limit, what)
+		}
+	}
+}
+
+// seldom is eventually for what costs something to look at.
+func seldom(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	pace := time.NewTicker(time.Second)
+	defer pace.Stop()
+	eventually(t, what, func() bool {
+		<-pace.C
+		return holds()
+	})
+}
+
+// agree waits until two readings of the same thing are equal.
+func agree(t *testing.T, what string, read func() (got, want string)) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) {
+		got, want := read()
+		if got == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v still not equal: %s:\ngot  %s\nwant %s", limit, what, got, want)
 		}
 	}
 }

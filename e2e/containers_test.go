@@ -3,63 +3,98 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
 
-// With containers = true, each container has series of its own name whose deltas
-// add up to what its own cgroup counted, and all together are no more than the
-// pod's, which still add up to the pod's cgroup.
+// With containers = true, each container has series of its own name, and what they
+// tell is what the runtime reads of it: CPU time from its birth on, to the
+// nanosecond, and memory while it stands still. All together are no more than the
+// pod, whose deltas add up to its cgroup all the same. An init container's series
+// end with it.
 func TestContainers(t *testing.T) {
-	p := runningPod(t, "two.yaml", "two")
-	uid := p.Metadata.UID
-	whole := findGroup(t, uid)
-	whole.stop(t)
-	groups, before := make(map[string]group), make(map[string]uint64) // by the container's name
-	for _, c := range p.Status.ContainerStatuses {
-		_, id, _ := strings.Cut(c.ContainerID, "://")
-		groups[c.Name] = findGroup(t, id)
-		before[c.Name] = groups[c.Name].cpu(t)
-	}
-	if len(groups) != 2 {
-		t.Fatalf("the pod has %d containers, want 2", len(groups))
-	}
-	pod := whole.cpu(t)
-
+	t.Parallel()
+	rights(t)
 	a := start(t, asAgent(t)+"containers = true\n")
-	windows := func() int { return len(a.deltas(uid)) }
-	eventually(t, "the agent has its first reading and a window", func() bool { return windows() > 0 })
-	whole.resume(t)
-	n := windows()
-	eventually(t, "five windows more", func() bool { return windows() >= n+5 })
-	whole.stop(t)
-	n = windows()
-	eventually(t, "a window after the pod was stopped", func() bool { return windows() > n })
+	a.goOn(t, 1) // it watches when the pod is made
+	p := runningPod(t, "containers.yaml", "containers")
+	g := findGroup(t, p.cgroup())
+	for range 2 {
+		g.stop(t)
+		a.goOn(t, 2)
+		for _, c := range p.Status.ContainerStatuses {
+			checkContainer(t, a, p, c.Name, c.ContainerID)
+		}
+		if got, want := total(t, a.deltas(p.Metadata.UID)), g.cpu(t); got != want {
+			t.Errorf("pod: the deltas add up to %d ns, its cgroup counted %d ns", got, want)
+		}
+		g.resume(t)
+		a.goOn(t, 3)
+	}
+	g.stop(t)
 	a.finish(t)
+	checkLevels(t, a, p)
+}
 
+// checkContainer compares what was told of a container that stands still with the
+// runtime's numbers. Its memory still changes a little when the kernel gives back
+// what it had set aside for it on each CPU.
+func checkContainer(t *testing.T, a *agent, p pod, name, id string) {
+	t.Helper()
+	_, id, _ = strings.Cut(id, "://")
+	var got, want map[string]uint64
+	agree(t, "container "+name+" by podjoule and by the runtime", func() (string, string) {
+		want, got = runtimeNumbers(t, id), make(map[string]uint64)
+		for _, s := range a.ofContainer(p, name) {
+			metric := s.columns["metric"]
+			if _, wanted := want[metric]; !wanted || s.columns["container_id"] != id {
+				continue
+			}
+			if metric != "container_cpu_time_delta" {
+				got[metric] = 0 // only the last counts
+			}
+			got[metric] += number(t, s.columns["value"])
+		}
+		return fmt.Sprint(got), fmt.Sprint(want)
+	})
+	t.Logf("%s: %v", name, got)
+}
+
+// ofContainer returns the samples of a container under its pod's names, without
+// the parts of CPU time.
+func (a *agent) ofContainer(p pod, name string) []sample {
+	return a.all(func(s sample) bool {
+		c := s.columns
+		return c["container"] == name && c["uid"] == p.Metadata.UID && c["namespace"] == p.Metadata.Namespace &&
+			c["name"] == p.Metadata.Name && (c["kind"] == "" || c["kind"] == "total")
+	})
+}
+
+// checkLevels looks at the containers of a pod together. The init container was
+// limited to 100 millicores for 10 s, of which most was before the last tick in its
+// life.
+func checkLevels(t *testing.T, a *agent, p pod) {
+	t.Helper()
+	used := make(map[string]uint64)
 	var sum uint64
 	for _, s := range a.all(func(s sample) bool {
-		return strings.HasPrefix(s.columns["metric"], "container_") && s.columns["uid"] == uid
+		return s.of("container_cpu_time_delta", p.Metadata.UID) && s.columns["kind"] == "total"
 	}) {
-		if _, known := groups[s.columns["container"]]; !known {
-			t.Errorf("%s of an unknown container %q", s.columns["metric"], s.columns["container"])
+		used[s.columns["container"]] += number(t, s.columns["value"])
+		sum += number(t, s.columns["value"])
+	}
+	if len(used) != 3 || used["prepare"] < 600e6 || used["web"] == 0 || used["sidecar"] == 0 {
+		t.Fatalf("the containers used %v ns, want at least 600000000 of prepare, and some of web and sidecar", used)
+	}
+	t.Logf("prepare: %d ns", used["prepare"])
+	if pod := total(t, a.deltas(p.Metadata.UID)); sum > pod {
+		t.Errorf("the containers used %d ns, more than their pod's %d ns", sum, pod)
+	}
+	begin := a.ofContainer(p, "web")[0].end
+	for _, s := range a.ofContainer(p, "prepare") {
+		if s.end.After(begin) {
+			t.Errorf("%s of the init container at %v, after the web container's began at %v", s.columns["metric"], s.end, begin)
 		}
-	}
-	for name, g := range groups {
-		got := total(t, a.all(func(s sample) bool {
-			return s.of("container_cpu_time_delta", uid) && s.columns["kind"] == "total" && s.columns["container"] == name
-		}))
-		want := g.cpu(t) - before[name]
-		if got != want || got == 0 {
-			t.Errorf("container %s: the deltas add up to %d ns, its cgroup counted %d ns", name, got, want)
-		}
-		sum += got
-	}
-	got, want := total(t, a.deltas(uid)), whole.cpu(t)-pod
-	if got != want {
-		t.Errorf("pod: the deltas add up to %d ns, its cgroup counted %d ns", got, want)
-	}
-	if sum > got {
-		t.Errorf("the containers used %d ns, more than their pod's %d ns", sum, got)
 	}
 }

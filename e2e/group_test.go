@@ -70,13 +70,29 @@ func (g group) file(controller, name string) string {
 	return filepath.Join(cgroupfs, controller, g.path, name)
 }
 
-// cpu is the CPU time that the kernel counted so far, in nanoseconds.
+// counter is the CPU time that the kernel counted so far, in nanoseconds.
+func (g group) counter() (uint64, error) {
+	file, key, unit := g.file("cpuacct", "cpuacct.usage"), "", uint64(1)
+	if version2() {
+		file, key, unit = g.file("", "cpu.stat"), "usage_usec ", 1000
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	n, err := strconv.ParseUint(strings.TrimPrefix(line, key), 10, 64)
+	return unit * n, err
+}
+
+// cpu is the counter of a group that has to be there.
 func (g group) cpu(t *testing.T) uint64 {
 	t.Helper()
-	if version2() {
-		return 1000 * keyed(t, g.file("", "cpu.stat"), "usage_usec")
+	n, err := g.counter()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return number(t, strings.TrimSpace(text(t, g.file("cpuacct", "cpuacct.usage"))))
+	return n
 }
 
 // anonymous is the group's anonymous memory in bytes.
@@ -86,6 +102,16 @@ func (g group) anonymous(t *testing.T) uint64 {
 		return keyed(t, g.file("", "memory.stat"), "anon")
 	}
 	return keyed(t, g.file("memory", "memory.stat"), "total_rss")
+}
+
+// usage is all memory that is charged to the group, in bytes.
+func (g group) usage(t *testing.T) uint64 {
+	t.Helper()
+	name := "memory.usage_in_bytes"
+	if version2() {
+		name = "memory.current"
+	}
+	return number(t, strings.TrimSpace(text(t, g.file("memory", name))))
 }
 
 // processes lists the ids of the processes in the group and in those below it.

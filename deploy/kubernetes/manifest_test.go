@@ -182,14 +182,14 @@ func TestPodIsConfined(t *testing.T) {
 func TestVolumes(t *testing.T) {
 	m := load(t)
 	pod := m.daemonSet.Spec.Template.Spec
-	directory, hostToContainer := corev1.HostPathDirectory, corev1.MountPropagationHostToContainer
+	directory, recursive := corev1.HostPathDirectory, corev1.RecursiveReadOnlyIfPossible
 	want(t, "volumes", []corev1.Volume{
 		{Name: "sys", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/sys", Type: &directory}}},
 		{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
 			LocalObjectReference: corev1.LocalObjectReference{Name: m.config.Name}}}},
 	}, pod.Volumes)
 	want(t, "mounts", []corev1.VolumeMount{ // each host path is read-only
-		{Name: "sys", MountPath: "/host/sys", ReadOnly: true, MountPropagation: &hostToContainer},
+		{Name: "sys", MountPath: "/host/sys", ReadOnly: true, RecursiveReadOnly: &recursive},
 		{Name: "config", MountPath: "/etc/podjoule", ReadOnly: true},
 	}, container(t, m).VolumeMounts)
 }

@@ -48,7 +48,7 @@ var errNoAnswer = errors.New("no answer in time")
 
 // late tells an error that came of the limit from all others.
 func late(ctx context.Context, err error) error {
-	if err != nil && err != io.EOF && context.Cause(ctx) == errNoAnswer {
+	if err != nil && !errors.Is(err, io.EOF) && errors.Is(context.Cause(ctx), errNoAnswer) {
 		return fmt.Errorf("%w: %w", errNoAnswer, context.DeadlineExceeded)
 	}
 	return err
