@@ -21,6 +21,7 @@ const place = "e2e-access"
 // server that cannot be verified never sees the token. Without names the pods are
 // measured all the same.
 func TestAccess(t *testing.T) {
+	onThisMachine(t, "kube-apiserver")
 	t.Parallel()
 	rights(t)
 	apply(t, "access.yaml")

@@ -4,11 +4,13 @@ package e2e
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -84,7 +86,7 @@ func launch(t *testing.T, tick time.Duration, whole string, through ...string) *
 		t.Fatal(err)
 	}
 	defer log.Close()
-	command := append(through, binary(t), "run", "--config", config)
+	command := slices.Concat(through, []string{binary(t), "run", "--config", config})
 	a := &agent{tick: tick, cmd: exec.Command(command[0], command[1:]...), stderr: stderr, done: make(chan struct{})}
 	a.cmd.Stderr = log
 	stdout, err := a.cmd.StdoutPipe()
@@ -136,7 +138,7 @@ func (a *agent) read(stdout io.Reader) {
 		a.samples = append(a.samples, s)
 		a.mu.Unlock()
 	}
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		a.mu.Lock()
 		a.err = err
 		a.mu.Unlock()

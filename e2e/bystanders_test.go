@@ -42,7 +42,7 @@ func watched(t *testing.T) *bystanders {
 	})
 	kubectl(t, "apply", "-f", "testdata/bystanders.yaml")
 	kubectl(t, "wait", "-n", namespace, "-l", "app=bystander", "--for=condition=Ready", "--timeout=120s", "pod")
-	for _, p := range podsOf(t, "-n", namespace, "-l", "app=bystander") {
+	for _, p := range podsAt(t, "namespaces/"+namespace+"/pods?labelSelector=app=bystander") {
 		g := findGroup(t, p.cgroup())
 		g.stop(t)
 		b.pods = append(b.pods, bystander{pod: p, group: g, before: g.cpu(t)})

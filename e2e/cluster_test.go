@@ -7,7 +7,6 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,23 +103,6 @@ func (p pod) cgroup() string {
 	return p.Metadata.UID
 }
 
-// pods lists the node's pods.
-func pods(t *testing.T) []pod {
-	t.Helper()
-	return podsOf(t, "-A", "--field-selector", "spec.nodeName="+nodeName)
-}
-
-// podsOf lists the pods that arguments of kubectl choose.
-func podsOf(t *testing.T, args ...string) []pod {
-	t.Helper()
-	var list struct{ Items []pod }
-	text := kubectl(t, append([]string{"get", "pods", "-o", "json"}, args...)...)
-	if err := json.Unmarshal([]byte(text), &list); err != nil {
-		t.Fatalf("read kubectl's pods: %v", err)
-	}
-	return list.Items
-}
-
 // runningPod makes a pod of a file that describes just this one, and waits until
 // it runs.
 func runningPod(t *testing.T, file, name string) pod {
@@ -135,6 +117,15 @@ func runningPod(t *testing.T, file, name string) pod {
 	}
 	t.Fatalf("pod %s ran and is gone", name)
 	return pod{}
+}
+
+// long skips a test that takes minutes on an emulated node and has no more to do with
+// its version of control groups than the others.
+func long(t *testing.T) {
+	t.Helper()
+	if os.Getenv("PODJOULE_E2E_SLOW") != "" {
+		t.Skip("takes too long on an emulated node; PODJOULE_E2E_ACCELERATION=kvm makes it fast where /dev/kvm works")
+	}
 }
 
 // limit is how long the tests wait for what must come.

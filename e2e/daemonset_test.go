@@ -52,7 +52,7 @@ func deploy(t *testing.T) pod {
 	kubectl(t, "apply", "-k", folder)
 	var found []pod
 	seldom(t, "the agent's pod on this node is ready", func() bool {
-		found = podsOf(t, "-n", "podjoule", "--field-selector", "spec.nodeName="+nodeName)
+		found = podsAt(t, "namespaces/podjoule/pods?fieldSelector=spec.nodeName="+nodeName)
 		return len(found) == 1 && found[0].ready()
 	})
 	return found[0]

@@ -18,6 +18,7 @@ import (
 // Nothing is lost, nothing counts twice, and what comes afterwards is found. None
 // of it is the agent's trouble, so that its log has nothing to say.
 func TestFaultsOfTheNode(t *testing.T) {
+	long(t)
 	b := watched(t)
 	for _, component := range []string{"kubelet", "containerd"} {
 		t.Run(component+" restarts", func(t *testing.T) {
@@ -113,7 +114,8 @@ func fault(t *testing.T, action, undo, component string) (over func()) {
 			t.Fatalf("node/daemon %s %s: %v: %s", action, component, err, out)
 		}
 	}
-	over = sync.OnceFunc(func() { daemon(undo) })
+	var once sync.Once
+	over = func() { once.Do(func() { daemon(undo) }) }
 	t.Cleanup(over)
 	daemon(action)
 	return over

@@ -16,7 +16,7 @@ func TestShortJob(t *testing.T) {
 	apply(t, "job.yaml")
 	var short []pod
 	eventually(t, "the Job has its pod", func() bool {
-		short = podsOf(t, "-n", namespace, "-l", "job-name=short")
+		short = podsAt(t, "namespaces/"+namespace+"/pods?labelSelector=job-name=short")
 		return len(short) == 1
 	})
 	kubectl(t, "wait", "-n", namespace, "--for=condition=Ready", "--timeout=120s", "pod/beside-short")

@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -63,16 +62,6 @@ func signingKey(t *testing.T) *ecdsa.PrivateKey {
 		t.Fatalf("read %s: %v", file, err)
 	}
 	return key.(*ecdsa.PrivateKey)
-}
-
-// client talks to the API server without any rights of its own.
-func client(t *testing.T) *http.Client {
-	t.Helper()
-	authorities := x509.NewCertPool()
-	authorities.AppendCertsFromPEM([]byte(text(t, stateFile(t, "pki", "ca.crt"))))
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authorities}}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: limit}
 }
 
 // answer is the status that the API server gives to a token that lists pods.

@@ -88,6 +88,7 @@ func TestRebornPod(t *testing.T) {
 // The node's pods are all replaced at once: each old one ends, each new one counts
 // from zero, and nothing is lost between them.
 func TestAllPodsReplaced(t *testing.T) {
+	long(t)
 	t.Parallel()
 	rights(t)
 	apply(t, "replaced.yaml")

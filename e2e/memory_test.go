@@ -13,6 +13,7 @@ import (
 // A container that touches 64 MiB has 64 MiB more anonymous memory than before,
 // within 1 MiB.
 func TestTouchedMemory(t *testing.T) {
+	t.Parallel()
 	const (
 		mib  = 1 << 20
 		want = 64 * mib

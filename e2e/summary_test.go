@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -27,9 +26,7 @@ type podStats struct {
 func summary(t *testing.T) []podStats {
 	t.Helper()
 	var answer struct{ Pods []podStats }
-	if err := json.Unmarshal([]byte(kubectl(t, "get", "--raw", "/api/v1/nodes/"+nodeName+"/proxy/stats/summary")), &answer); err != nil {
-		t.Fatalf("read the kubelet's summary: %v", err)
-	}
+	read(t, "nodes/"+nodeName+"/proxy/stats/summary", &answer)
 	return answer.Pods
 }
 
@@ -168,7 +165,7 @@ func staticInSummary(t *testing.T) pod {
 	file := stateFile(t, "static-pods", name+".yaml")
 	write(t, file, strings.Replace(text(t, "testdata/static.yaml"), "name: static", "name: "+name, 1))
 	mirror := func() (found pod) {
-		for _, p := range podsOf(t, "-n", "default") {
+		for _, p := range podsAt(t, "namespaces/default/pods") {
 			if p.Metadata.Name == name+"-"+nodeName {
 				found = p
 			}

@@ -32,6 +32,7 @@ poll_interval = "5s"
 // place, whose name is the only one replaced. Besides, the reference does not say
 // that the account needs the right to list pods; testdata/alumet.yaml grants it.
 func TestReferenceWalkthrough(t *testing.T) {
+	onThisMachine(t, "kube-apiserver")
 	t.Parallel()
 	kubectl(t, "create", "ns", "alumet")
 	t.Cleanup(func() { kubectl(t, "delete", "ns", "alumet") })

@@ -50,7 +50,7 @@ func watchAll(t *testing.T, pods []pod) []*witness {
 
 func (w *witness) read(enough <-chan struct{}) {
 	defer close(w.over)
-	pace := time.NewTicker(5 * time.Millisecond)
+	pace := time.NewTicker(10 * time.Millisecond)
 	defer pace.Stop()
 	var g group
 	for found := false; ; {

@@ -3,6 +3,7 @@
 //
 //	pause        nothing, as the process of a pod's sandbox
 //	burn [TIME]  use all the CPU time it gets, for ever or for a time
+//	work         use 2 % of a processor
 //	touch SIZE   on SIGUSR1, take so many bytes of anonymous memory and touch them all
 package main
 
@@ -26,7 +27,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("say what to do: pause, burn or touch")
+		return fmt.Errorf("say what to do: pause, burn, work or touch")
 	}
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
@@ -36,10 +37,12 @@ func run(args []string) error {
 		return nil
 	case "burn":
 		return burn(end, args[1:])
+	case "work":
+		return work(end)
 	case "touch":
 		return touch(end, args[1:])
 	}
-	return fmt.Errorf("unknown %q: want pause, burn or touch", args[0])
+	return fmt.Errorf("unknown %q: want pause, burn, work or touch", args[0])
 }
 
 // burn counts until a signal or its time has come.
@@ -52,7 +55,9 @@ func burn(end <-chan os.Signal, args []string) error {
 		}
 		enough = time.After(d)
 	}
-	for x := uint32(1); ; {
+	x := uint32(1)
+	defer func() { runtime.KeepAlive(x) }()
+	for {
 		select {
 		case <-end:
 			return nil
@@ -60,11 +65,34 @@ func burn(end <-chan os.Signal, args []string) error {
 			return nil
 		default:
 		}
-		for range 1_000_000 {
-			x = x*1664525 + 1013904223
-		}
-		runtime.KeepAlive(x) // so that the loop stays
+		x = count(x)
 	}
+}
+
+// work counts for 2 of every 100 ms.
+func work(end <-chan os.Signal) error {
+	pace := time.NewTicker(100 * time.Millisecond)
+	defer pace.Stop()
+	x := uint32(1)
+	defer func() { runtime.KeepAlive(x) }()
+	for {
+		for begin := time.Now(); time.Since(begin) < 2*time.Millisecond; {
+			x = count(x)
+		}
+		select {
+		case <-end:
+			return nil
+		case <-pace.C:
+		}
+	}
+}
+
+// count takes a moment. Its result has to be used, so that the loop stays.
+func count(x uint32) uint32 {
+	for range 100_000 {
+		x = x*1664525 + 1013904223
+	}
+	return x
 }
 
 // touch takes the memory when it is told to, and keeps it.
