@@ -44,6 +44,10 @@ type Config struct {
 	Token token.Config `toml:"token_retrieval"`
 	// Interval is how often pods are measured.
 	Interval plugin.Duration `toml:"poll_interval"`
+	// KubeletURL is where the node's kubelet is reached.
+	KubeletURL string `toml:"kubelet_url"`
+	// Discovery is how the pods' names are known: watch, poll, kubelet.
+	Discovery string `toml:"pod_discovery"`
 	// RefreshInterval is the shortest time between two lists of the pods.
 	RefreshInterval plugin.Duration `toml:"pod_refresh_interval"`
 	// CgroupRoot is the cgroup tree; empty is <sysfs_root>/fs/cgroup.
@@ -66,6 +70,8 @@ func defaults() *Config {
 		APIURL:          "http://127.0.0.1:8080",
 		Interval:        plugin.Duration(5 * time.Second),
 		RefreshInterval: plugin.Duration(5 * time.Second),
+		Discovery:       modeWatch,
+		KubeletURL:      "https://localhost:10250",
 		MetricGroups:    metricGroups(),
 	}
 }
@@ -80,15 +86,14 @@ func (c *Config) Validate() error {
 	if err := plugin.CheckInterval("pod_refresh_interval", c.RefreshInterval); err != nil {
 		return err
 	}
-	server, err := url.Parse(c.APIURL)
-	if err != nil || server.Host == "" || server.Scheme != "http" && server.Scheme != "https" {
-		return plugin.Keyf("k8s_api_url", "want a URL such as https://kubernetes.default.svc:443 or http://127.0.0.1:8080")
+	if !slices.Contains(modes(), c.Discovery) {
+		return plugin.Keyf("pod_discovery", "unknown way %q; known are %s", c.Discovery, strings.Join(modes(), ", "))
 	}
-	if server.User != nil {
-		return plugin.Keyf("k8s_api_url", "a URL with a password in it is not taken; use token_retrieval")
+	if err := c.checkServer("k8s_api_url", c.APIURL, "https://kubernetes.default.svc:443 or http://127.0.0.1:8080"); err != nil {
+		return err
 	}
-	if err := token.CheckServer(server, c.AllowInsecureToken); err != nil {
-		return &plugin.KeyError{Key: "k8s_api_url", Err: err}
+	if err := c.checkServer("kubelet_url", c.KubeletURL, "https://localhost:10250"); err != nil {
+		return err
 	}
 	if c.InsecureSkipVerify && c.CAFile != "" {
 		return plugin.Keyf("insecure_skip_verify", "contradicts ca_file: leave one of them out")
@@ -100,6 +105,23 @@ func (c *Config) Validate() error {
 	}
 	if len(c.MetricGroups) == 0 {
 		return plugin.Keyf("metrics", "is empty; known are %s", strings.Join(metricGroups(), ", "))
+	}
+	return nil
+}
+
+func modes() []string { return []string{modeWatch, modePoll, modeKubelet} }
+
+// checkServer looks at the address of a server that gets the token.
+func (c *Config) checkServer(key, address, example string) error {
+	server, err := url.Parse(address)
+	if err != nil || server.Host == "" || server.Scheme != "http" && server.Scheme != "https" {
+		return plugin.Keyf(key, "want a URL such as %s", example)
+	}
+	if server.User != nil {
+		return plugin.Keyf(key, "a URL with a password in it is not taken; use token_retrieval")
+	}
+	if err := token.CheckServer(server, c.AllowInsecureToken); err != nil {
+		return &plugin.KeyError{Key: key, Err: err}
 	}
 	return nil
 }
@@ -136,9 +158,5 @@ func (c *Config) Open(_ context.Context, host *plugin.Host) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; set cgroup_root, or sysfs_root of [agent], to where the host's tree is mounted", err)
 	}
-	server, err := newServer(c, node, host)
-	if err != nil {
-		return nil, err
-	}
-	return newSource(c, node, tree, server, host)
+	return newSource(c, node, tree, host)
 }

@@ -13,55 +13,53 @@ import (
 // the kubelet gave the pod itself, the one in the names of cgroups.
 const annotationHash = "kubernetes.io/config.hash"
 
-// pod is what the API server tells about a pod, as far as it is used.
+// pod is what the API server tells about a pod, as far as it is used. It is never
+// changed once it is made.
 type pod struct {
-	uid, name, namespace string
-	containers           map[string]string // container id → name
+	uid, hash, name, namespace string            // hash is a mirror's
+	containers                 map[string]string // container id → name
+}
+
+// newPod takes what is used of a pod, or returns nil for one of another node, as a
+// server may ignore the selector.
+func newPod(node string, p *corev1.Pod) *pod {
+	if p.Spec.NodeName != node || p.UID == "" {
+		return nil
+	}
+	known := &pod{
+		uid: string(p.UID), hash: p.Annotations[annotationHash],
+		name: p.Name, namespace: p.Namespace, containers: make(map[string]string),
+	}
+	for _, statuses := range [][]corev1.ContainerStatus{
+		p.Status.InitContainerStatuses, p.Status.ContainerStatuses, p.Status.EphemeralContainerStatuses,
+	} {
+		for i := range statuses {
+			c := &statuses[i]
+			known.nameContainer(c.Name, c.ContainerID, terminatedID(c.State), terminatedID(c.LastTerminationState))
+		}
+	}
+	return known
+}
+
+// nameContainer enters the ids of a container, as runtime://id: its own, and those
+// that it had before its last restarts.
+func (p *pod) nameContainer(name string, ids ...string) {
+	for _, id := range ids {
+		if _, id, ok := strings.Cut(id, "://"); ok && id != "" {
+			p.containers[id] = name
+		}
+	}
 }
 
 // directory is the pods of the node as the API server told them last. It is
 // never changed once it is made.
 type directory struct {
 	pods map[string]*pod // by cgroup.UIDKey, of the UID and of a mirror's hash
-	// asked is when the last list began that has ended, well or not; zero
-	// before the first.
+	// asked is the moment as of which the pods are known, well or not; zero
+	// before the first answer.
 	asked time.Time
-	// err is why that list failed.
+	// err is why nothing newer is known.
 	err error
-}
-
-// newDirectory indexes the pods of a node.
-func newDirectory(node string, list []corev1.Pod, asked time.Time) *directory {
-	d := &directory{pods: make(map[string]*pod, len(list)), asked: asked}
-	for i := range list {
-		p := &list[i]
-		if p.Spec.NodeName != node || p.UID == "" {
-			continue // a server may ignore the selector
-		}
-		known := &pod{uid: string(p.UID), name: p.Name, namespace: p.Namespace, containers: containersOf(&p.Status)}
-		d.pods[cgroup.UIDKey(known.uid)] = known
-		if hash := p.Annotations[annotationHash]; hash != "" {
-			d.pods[cgroup.UIDKey(hash)] = known
-		}
-	}
-	return d
-}
-
-// containersOf returns the names of a pod's containers of all sorts, the ones
-// before their last restart included.
-func containersOf(s *corev1.PodStatus) map[string]string {
-	names := make(map[string]string)
-	for _, statuses := range [][]corev1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses, s.EphemeralContainerStatuses} {
-		for i := range statuses {
-			c := &statuses[i]
-			for _, id := range []string{c.ContainerID, terminatedID(c.State), terminatedID(c.LastTerminationState)} {
-				if _, id, ok := strings.Cut(id, "://"); ok && id != "" {
-					names[id] = c.Name
-				}
-			}
-		}
-	}
-	return names
 }
 
 func terminatedID(s corev1.ContainerState) string {
@@ -69,11 +67,6 @@ func terminatedID(s corev1.ContainerState) string {
 		return ""
 	}
 	return s.Terminated.ContainerID
-}
-
-// failed returns the same directory after a list that failed.
-func (d *directory) failed(err error, asked time.Time) *directory {
-	return &directory{pods: d.pods, asked: asked, err: err}
 }
 
 // find returns the pod with the UID that a cgroup's name carries.

@@ -6,18 +6,37 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podjoule/podjoule/agent/plugin"
+	"github.com/podjoule/podjoule/token"
 )
 
-// discovery keeps the directory up to date. The measuring side tells which
-// names it misses; any number of them costs one list, and there is never more
-// than one list in a refresh interval. While no name is missing, the API
-// server is not asked at all.
+// discovery keeps the book of the node's pods up to date. The measuring side tells
+// which names it misses.
 type discovery struct {
-	server  *server
+	*book
+	lister  lister
+	server  *server // that watches; nil where pods are only listed
 	refresh time.Duration
-	current atomic.Pointer[directory]
 	missing atomic.Pointer[[]name]
 	fresh   chan struct{} // holds a token when a name was missed for the first time
+	// degraded is why the pods are polled though they should be watched.
+	degraded atomic.Pointer[error]
+}
+
+// The values of pod_discovery.
+const (
+	modeWatch = "watch" // the API server tells what happens
+	modePoll  = "poll"  // it is asked when a name is missing
+	// The node's kubelet is asked instead.
+	modeKubelet = "kubelet"
+)
+
+// lister is who lists the pods of the node.
+type lister interface {
+	list(ctx context.Context) ([]*pod, error)
 }
 
 // The time between lists grows while lists do not help.
@@ -26,11 +45,33 @@ const (
 	longestErrorPause = 20 * time.Second // no answer
 )
 
-func newDiscovery(s *server, refresh time.Duration) *discovery {
-	d := &discovery{server: s, refresh: refresh, fresh: make(chan struct{}, 1)}
-	d.current.Store(&directory{})
+// openDiscovery makes the discovery that is configured.
+func openDiscovery(c *Config, node string, tokens *token.Source, host *plugin.Host) (*discovery, error) {
+	refresh := time.Duration(c.RefreshInterval)
+	if c.Discovery == modeKubelet {
+		k, err := newKubelet(c, node, tokens, host)
+		return newDiscovery(k, refresh), err
+	}
+	s, err := newServer(c, node, tokens, host)
+	d := newDiscovery(s, refresh)
+	if c.Discovery == modeWatch {
+		d.server = s
+	}
+	return d, err
+}
+
+func newDiscovery(l lister, refresh time.Duration) *discovery {
+	d := &discovery{book: newBook(), lister: l, refresh: refresh, fresh: make(chan struct{}, 1)}
 	d.missing.Store(new([]name))
 	return d
+}
+
+// run keeps the book until the context ends.
+func (d *discovery) run(ctx context.Context) error {
+	if d.server != nil {
+		return d.watch(ctx)
+	}
+	return d.poll(ctx)
 }
 
 // miss says which names are missing now, and whether one of them is new.
@@ -51,18 +92,20 @@ func (d *discovery) lacks() bool {
 	return slices.ContainsFunc(*d.missing.Load(), func(n name) bool { return !directory.has(n) })
 }
 
-// run lists the pods at once, then whenever names are missing, and after an
-// error until it is mended. It returns when the context ends.
-func (d *discovery) run(ctx context.Context) error {
+// poll lists the pods at once, then whenever names are missing, and after an
+// error until it is mended. Any number of missing names costs one list, there is
+// never more than one list in a refresh interval, and while no name is missing the
+// API server is not asked at all. It returns when the context ends.
+func (d *discovery) poll(ctx context.Context) error {
 	pause, errorPause := d.refresh, d.refresh
 	for {
 		asked := time.Now()
-		pods, err := d.server.list(ctx)
+		pods, err := d.lister.list(ctx)
 		if ctx.Err() != nil {
 			return nil // the answer, if any, is about our own end
 		}
 		if err != nil {
-			d.current.Store(d.current.Load().failed(err, asked))
+			d.fail(err, asked)
 			if !sleep(ctx, asked, errorPause) {
 				return nil
 			}
@@ -70,7 +113,7 @@ func (d *discovery) run(ctx context.Context) error {
 			continue
 		}
 		errorPause = d.refresh
-		d.current.Store(newDirectory(d.server.node, pods, asked))
+		d.replace(pods, asked)
 		if !sleep(ctx, asked, d.refresh) {
 			return nil
 		}
@@ -78,6 +121,16 @@ func (d *discovery) run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+func podsOf(node string, list []corev1.Pod) []*pod {
+	pods := make([]*pod, 0, len(list))
+	for i := range list {
+		if p := newPod(node, &list[i]); p != nil {
+			pods = append(pods, p)
+		}
+	}
+	return pods
 }
 
 // await waits until a list is due, and returns the pause before the next one:

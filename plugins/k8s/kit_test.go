@@ -137,6 +137,9 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// polling has the plugin ask for names instead of being told.
+func polling(c *Config) { c.Discovery = modePoll }
+
 // firstList waits for the end of the first list.
 func (s *source) firstList(t *testing.T) {
 	t.Helper()

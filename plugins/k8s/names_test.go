@@ -25,7 +25,9 @@ func rarely(c *Config)         { c.RefreshInterval = plugin.Duration(time.Hour) 
 func often(c *Config)          { c.RefreshInterval = plugin.Duration(time.Millisecond) }
 func withContainers(c *Config) { c.Containers = true }
 
-func (r *rig) lists() int { return r.api.Count(func(simnode.Request) bool { return true }) }
+func (r *rig) lists() int {
+	return r.api.Count(func(q simnode.Request) bool { return !q.Watch() })
+}
 
 // Nodes of every sort show their pods, whatever the driver, the runtime and the
 // prefix are, and deltas are exact through births and deaths.
@@ -139,7 +141,7 @@ func TestStaticPodHasItsMirrorsName(t *testing.T) {
 // A4: any number of unknown UIDs costs one list in a refresh interval.
 func TestManyUnknownPodsCostOneList(t *testing.T) {
 	r := newRig(t, simnode.Layout{Version: simnode.V2})
-	r.start(rarely)
+	r.start(rarely, polling)
 	r.firstList(t)
 	if r.tick(); r.lists() != 1 {
 		t.Fatalf("%d lists at the start, want 1", r.lists())
@@ -224,7 +226,7 @@ func TestNameComesLater(t *testing.T) {
 		}
 	}
 	r.api.Put(p)
-	r.discovery.current.Store(newDirectory(node, []corev1.Pod{*p}, time.Now()))
+	r.discovery.replace([]*pod{newPod(node, p)}, time.Now())
 	b := r.tick()
 	booked.add(t, b)
 	if got := booked[ledgerKey("cpu_time_delta", string(p.UID), "", "total")]; got != 3e9 {
@@ -278,9 +280,11 @@ func TestDeletedAndRebornUnderTheSameName(t *testing.T) {
 		r.tick()
 		return r.discovery.current.Load().find(string(reborn.UID)) != nil
 	})
-	if r.discovery.current.Load().find(string(old.UID)) != nil {
-		t.Fatal("the server still lists the old pod")
-	}
+	eventually(t, "the end of the old pod", func() bool {
+		r.discovery.mu.Lock()
+		defer r.discovery.mu.Unlock()
+		return r.discovery.live[string(old.UID)] == nil
+	})
 	uids := make(map[string]string)
 	for _, s := range samples(r.tick()) {
 		uids[s.uid] = s.namespace + "/" + s.name
@@ -339,7 +343,7 @@ func TestFolderThatLooksLikeAPod(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.start()
+	r.start(polling)
 	r.tick()
 	eventually(t, "some lists for the names that look like a pod's", func() bool { r.tick(); return r.lists() > 2 })
 	for range 3 {
@@ -394,7 +398,7 @@ func TestContainersAreALevelOfTheirOwn(t *testing.T) {
 func TestSearchForTheSandboxEnds(t *testing.T) {
 	r := newRig(t, simnode.Layout{Version: simnode.V2})
 	r.run(template("shop", "web"))
-	r.start(withContainers, often)
+	r.start(withContainers, often, polling)
 	eventually(t, "the end of the search", func() bool {
 		r.tick()
 		return len(*r.discovery.missing.Load()) == 0 && r.lists() >= enoughLists

@@ -40,7 +40,7 @@ func offline(t testing.TB, root string, pods ...*corev1.Pod) (*source, *pluginte
 	for _, p := range pods {
 		list = append(list, *p)
 	}
-	s.discovery.current.Store(newDirectory(node, list, time.Now()))
+	s.discovery.replace(podsOf(node, list), time.Now())
 	return s, host
 }
 
@@ -320,7 +320,7 @@ func TestWrongNodeNameIsSaid(t *testing.T) {
 	if err := s.Ready(); err != nil {
 		t.Errorf("Ready before a list could name the pod: %v", err)
 	}
-	s.discovery.current.Store(newDirectory(node, nil, time.Now()))
+	s.discovery.replace(nil, time.Now())
 	pollAt(t, s, now, now)
 	if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "k8s_node") {
 		t.Errorf("Ready: %v, want it to name k8s_node", err)
@@ -341,7 +341,7 @@ func TestOnlyTheWantedMetrics(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := opened.(*source)
-		s.discovery.current.Store(newDirectory(node, []corev1.Pod{*p}, time.Now()))
+		s.discovery.replace([]*pod{newPod(node, p)}, time.Now())
 		t0 := time.Now()
 		pollAt(t, s, t0, t0)
 		b := pollAt(t, s, t0, t0.Add(interval))
@@ -370,7 +370,7 @@ func TestSeriesKeepTheContract(t *testing.T) {
 	}
 	s := opened.(*source)
 	defer s.Close()
-	s.discovery.current.Store(newDirectory(node, []corev1.Pod{*p}, time.Now()))
+	s.discovery.replace([]*pod{newPod(node, p)}, time.Now())
 	t0 := time.Now()
 	pollAt(t, s, t0, t0)
 	b := pollAt(t, s, t0, t0.Add(interval))
@@ -431,7 +431,7 @@ func TestChurnLeavesNothingBehind(t *testing.T) {
 		if err := tree.AddPod(p); err != nil {
 			t.Fatal(err)
 		}
-		s.discovery.current.Store(newDirectory(node, []corev1.Pod{*p}, time.Now()))
+		s.discovery.replace([]*pod{newPod(node, p)}, time.Now())
 		for range 2 {
 			b := pollAt(t, s, now, now)
 			for j := range b.Samples {
@@ -461,7 +461,9 @@ func FuzzDirectory(f *testing.F) {
 		p.UID, p.Spec.NodeName = types.UID(uid), nodeName
 		p.Annotations = map[string]string{annotationHash: hash}
 		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", ContainerID: containerID}}
-		d := newDirectory(node, []corev1.Pod{*p}, time.Now())
+		b := newBook()
+		b.replace(podsOf(node, []corev1.Pod{*p}), time.Now())
+		d := b.current.Load()
 		found := d.find(uid)
 		if want := nodeName == node && uid != ""; (found != nil) != want {
 			t.Errorf("pod %q of node %q: found %v, want %v", uid, nodeName, found, want)

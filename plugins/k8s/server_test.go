@@ -36,7 +36,7 @@ func withToken(t *testing.T, url, file string) *source {
 
 // withFault starts the plugin on a node with one pod whose API server answers
 // all requests with a fault.
-func withFault(t *testing.T, fault func(*simnode.API) simnode.Fault) *rig {
+func withFault(t *testing.T, fault func(*simnode.API) simnode.Fault, change ...func(*Config)) *rig {
 	t.Helper()
 	api, url := newAPI(t)
 	tree := newTree(t, simnode.Layout{Version: simnode.V2})
@@ -47,7 +47,7 @@ func withFault(t *testing.T, fault func(*simnode.API) simnode.Fault) *rig {
 	}
 	api.Inject(1000, fault(api))
 	r := &rig{t: t, api: api, url: url, tree: tree, end: time.Now()}
-	r.start()
+	r.start(change...)
 	return r
 }
 
@@ -55,24 +55,26 @@ func withFault(t *testing.T, fault func(*simnode.API) simnode.Fault) *rig {
 // pods are measured on, and names come as soon as the server mends.
 func TestBadAnswers(t *testing.T) {
 	f := func(name string, fault func(*simnode.API) simnode.Fault, want ...string) {
-		t.Run(name, func(t *testing.T) {
-			r := withFault(t, fault)
-			err := r.firstError(t)
-			for _, w := range append(want, "list the pods of node "+node, r.discovery.server.url) {
-				if err == nil || !strings.Contains(err.Error(), w) {
-					t.Errorf("error %v, want %q in it", err, w)
+		for _, mode := range []string{modeWatch, modePoll} {
+			t.Run(mode+"/"+name, func(t *testing.T) {
+				r := withFault(t, fault, func(c *Config) { c.Discovery = mode })
+				err := r.firstError(t)
+				for _, w := range append(want, " the pods of node "+node, r.url) {
+					if err == nil || !strings.Contains(err.Error(), w) {
+						t.Errorf("error %v, want %q in it", err, w)
+					}
 				}
-			}
-			r.tick()
-			if b := r.tick(); len(b.Samples) == 0 {
-				t.Error("nothing is measured")
-			}
-			r.api.ClearFaults()
-			eventually(t, "recovery", func() bool { return r.Ready() == nil })
-			if diff := cmp.Diff([]string{"shop/web"}, names(r.tick())); diff != "" {
-				t.Errorf("-want +got\n%s", diff)
-			}
-		})
+				r.tick()
+				if b := r.tick(); len(b.Samples) == 0 {
+					t.Error("nothing is measured")
+				}
+				r.api.ClearFaults()
+				eventually(t, "recovery", func() bool { return r.Ready() == nil })
+				if diff := cmp.Diff([]string{"shop/web"}, names(r.tick())); diff != "" {
+					t.Errorf("-want +got\n%s", diff)
+				}
+			})
+		}
 	}
 	status := func(code int) func(*simnode.API) simnode.Fault {
 		return func(a *simnode.API) simnode.Fault { return a.AnswerStatus(code, 0) }
@@ -109,7 +111,7 @@ func TestAnswerWithoutItsContentType(t *testing.T) {
 			_, _ = w.Write(recorded.Body.Bytes())
 		}))
 		defer server.Close()
-		s, _ := start(t, func(c *Config) {
+		s, _ := start(t, polling, func(c *Config) {
 			c.APIURL, c.CgroupRoot = server.URL, newTree(t, simnode.Layout{Version: simnode.V2}).Root()
 		})
 		if err := s.firstError(t); err != nil {

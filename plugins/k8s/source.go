@@ -7,6 +7,7 @@ import (
 
 	"github.com/podjoule/podjoule/agent/plugin"
 	"github.com/podjoule/podjoule/cgroup"
+	"github.com/podjoule/podjoule/token"
 )
 
 const (
@@ -44,8 +45,13 @@ type source struct {
 	wrong atomic.Pointer[error] // what is wrong with the tree, for Ready
 }
 
-func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, server *server, host *plugin.Host) (*source, error) {
-	self, err := newInstruments(host.Meter, server.token)
+func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin.Host) (*source, error) {
+	tokens := token.New(c.Token)
+	found, err := openDiscovery(c, node, tokens, host)
+	if err != nil {
+		return nil, err
+	}
+	self, err := newInstruments(host.Meter, tokens)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +59,7 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, server *serv
 		node:           node,
 		measuresCPU:    c.measures("cpu"),
 		measuresMemory: c.measures("memory"),
-		discovery:      newDiscovery(server, time.Duration(c.RefreshInterval)),
+		discovery:      found,
 		hierarchy:      hierarchy,
 		finder:         hierarchy.Finder(c.Containers),
 		byFound:        make(map[*cgroup.Found]*target),
@@ -79,6 +85,9 @@ func (s *source) Close() error {
 func (s *source) Ready() error {
 	if err := s.discovery.current.Load().err; err != nil {
 		return err
+	}
+	if degraded := s.discovery.degraded.Load(); degraded != nil {
+		return *degraded
 	}
 	if wrong := s.wrong.Load(); wrong != nil {
 		return *wrong

@@ -22,22 +22,28 @@ import (
 type transport struct {
 	next  http.RoundTripper
 	count metric.Int64Counter
-	limit time.Duration // for a whole answer
+	limit time.Duration // for a whole answer, and for a watch to begin
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeoutCause(r.Context(), t.limit, errNoAnswer)
+	ctx, cancel := context.WithCancelCause(r.Context())
+	limit := time.AfterFunc(t.limit, func() { cancel(errNoAnswer) })
 	resp, err := t.next.RoundTrip(r.WithContext(ctx))
 	code := "none"
-	if err == nil {
+	switch {
+	case err != nil:
+		limit.Stop()
+		err = late(ctx, err)
+		cancel(nil)
+	case resp.StatusCode == http.StatusOK && r.URL.Query().Get("watch") != "":
+		limit.Stop() // its body is meant to last
+		fallthrough
+	default:
 		code = strconv.Itoa(resp.StatusCode)
 		resp.Request = r
-		resp.Body = &limitedBody{resp.Body, ctx, cancel}
+		resp.Body = &limitedBody{resp.Body, ctx, func() { limit.Stop(); cancel(nil) }}
 		nameContent(resp)
-	} else {
-		err = late(ctx, err)
-		cancel()
 	}
 	t.count.Add(r.Context(), 1, metric.WithAttributes(attribute.String("code", code)))
 	return resp, err
@@ -57,8 +63,8 @@ func late(ctx context.Context, err error) error {
 // limitedBody is a body whose reading the limit ends.
 type limitedBody struct {
 	io.ReadCloser
-	ctx    context.Context
-	cancel context.CancelFunc
+	ctx context.Context
+	end func()
 }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
@@ -67,7 +73,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 }
 
 func (b *limitedBody) Close() error {
-	defer b.cancel()
+	defer b.end()
 	return b.ReadCloser.Close()
 }
 

@@ -1,0 +1,104 @@
+package k8s
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/podjoule/podjoule/cgroup"
+)
+
+// goneFor is how long a pod that was deleted is known on: its cgroup may be seen
+// later than its end.
+const goneFor = 2 * time.Minute
+
+// book keeps the pods of a node as the API server tells them, and publishes them
+// as directories. It is safe for concurrent use.
+type book struct {
+	current atomic.Pointer[directory]
+
+	mu   sync.Mutex
+	live map[string]*pod // by UID
+	gone map[string]departed
+}
+
+type departed struct {
+	*pod
+	at time.Time
+}
+
+func newBook() *book {
+	b := &book{live: make(map[string]*pod), gone: make(map[string]departed)}
+	b.current.Store(new(directory))
+	return b
+}
+
+// replace takes all pods as of a moment.
+func (b *book) replace(pods []*pod, asked time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	old := b.live
+	b.live = make(map[string]*pod, len(pods))
+	for _, p := range pods {
+		b.live[p.uid] = p
+	}
+	for uid, p := range old {
+		if b.live[uid] == nil {
+			b.gone[uid] = departed{p, asked}
+		}
+	}
+	b.publish(asked, nil)
+}
+
+// put takes one pod that is new or has changed.
+func (b *book) put(p *pod) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.live[p.uid] = p
+	b.publish(time.Now(), nil)
+}
+
+// remove takes the deletion of a pod.
+func (b *book) remove(p *pod) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.live, p.uid)
+	b.gone[p.uid] = departed{p, time.Now()}
+	b.publish(time.Now(), nil)
+}
+
+// confirm tells that what is known is so as of a moment, unless there is an error.
+func (b *book) confirm(asked time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if d := b.current.Load(); d.err == nil {
+		b.current.Store(&directory{pods: d.pods, asked: asked})
+	}
+}
+
+// fail tells why what is known is not renewed.
+func (b *book) fail(err error, asked time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.current.Store(&directory{pods: b.current.Load().pods, asked: asked, err: err})
+}
+
+// publish makes a directory of what is known.
+func (b *book) publish(asked time.Time, err error) {
+	maps.DeleteFunc(b.gone, func(uid string, d departed) bool { return b.live[uid] != nil || asked.Sub(d.at) > goneFor })
+	pods := make(map[string]*pod, len(b.live)+len(b.gone))
+	enter := func(p *pod) {
+		pods[cgroup.UIDKey(p.uid)] = p
+		if p.hash != "" {
+			pods[cgroup.UIDKey(p.hash)] = p
+		}
+	}
+	for _, d := range b.gone {
+		enter(d.pod)
+	}
+	for _, p := range b.live { // after those gone, since a mirror that is made again keeps its hash
+		enter(p)
+	}
+	b.current.Store(&directory{pods: pods, asked: asked, err: err})
+}

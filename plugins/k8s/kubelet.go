@@ -1,0 +1,158 @@
+package k8s
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"k8s.io/client-go/rest"
+
+	"github.com/podjoule/podjoule/agent/plugin"
+	"github.com/podjoule/podjoule/token"
+)
+
+// answerLimit is more than the pods of any node: one with 500 pods of two
+// containers answers with 3 MB.
+const answerLimit = 64 << 20
+
+// kubelet is the node's kubelet, which lists the pods that it runs, the static ones
+// under the UIDs of their files.
+type kubelet struct {
+	url, node string
+	client    *http.Client
+}
+
+func newKubelet(c *Config, node string, tokens *token.Source, host *plugin.Host) (*kubelet, error) {
+	config, err := clientConfig(c, c.KubeletURL, tokens, host)
+	if err != nil {
+		return nil, err
+	}
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("make a client of %s: %w", c.KubeletURL, err)
+	}
+	whole, err := url.JoinPath(c.KubeletURL, "pods")
+	if err != nil {
+		return nil, fmt.Errorf("kubelet_url: %w", err)
+	}
+	return &kubelet{url: whole, node: node, client: client}, nil
+}
+
+// list implements lister.
+func (k *kubelet) list(ctx context.Context) ([]*pod, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
+	if err != nil {
+		return nil, fmt.Errorf("list the pods of node %s: %w", k.node, err)
+	}
+	request.Header.Set("Accept", "application/json")
+	answer, err := k.client.Do(request)
+	if err != nil {
+		return nil, k.explain(withoutURL(err), remedyOf(err, "kubelet_url has to be this node's, as seen from here"))
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		said, _ := io.ReadAll(io.LimitReader(answer.Body, 200)) // without it the status says enough
+		return nil, k.explain(fmt.Errorf("status %d: %s", answer.StatusCode, strings.TrimSpace(string(said))), kubeletRemedy(answer.StatusCode))
+	}
+	pods, err := decodePods(&io.LimitedReader{R: answer.Body, N: answerLimit}, k.node)
+	if err != nil {
+		return nil, k.explain(err, "")
+	}
+	return pods, nil
+}
+
+func kubeletRemedy(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "the token was refused: check token_retrieval"
+	case http.StatusForbidden:
+		return "the service account needs the verb get on the resource nodes/pods, before Kubernetes 1.33 on nodes/proxy"
+	case http.StatusNotFound:
+		return "is kubelet_url that of a kubelet?"
+	}
+	return ""
+}
+
+func (k *kubelet) explain(err error, remedy string) error {
+	if remedy != "" {
+		remedy = "; " + remedy
+	}
+	return fmt.Errorf("list the pods of node %s at %s: %w%s", k.node, k.url, err, remedy)
+}
+
+// kubeletPods is a PodList, as far as it is used.
+type kubeletPods struct {
+	Kind  string       `json:"kind"`
+	Items []kubeletPod `json:"items"`
+}
+
+type kubeletPod struct {
+	Metadata struct {
+		UID         string `json:"uid"`
+		Name        string `json:"name"`
+		Namespace   string `json:"namespace"`
+		Annotations struct {
+			Hash string `json:"kubernetes.io/config.hash"`
+		} `json:"annotations"`
+	} `json:"metadata"`
+	Spec struct {
+		NodeName string `json:"nodeName"`
+	} `json:"spec"`
+	Status struct {
+		Init      []kubeletContainer `json:"initContainerStatuses"`
+		Main      []kubeletContainer `json:"containerStatuses"`
+		Ephemeral []kubeletContainer `json:"ephemeralContainerStatuses"`
+	} `json:"status"`
+}
+
+type kubeletContainer struct {
+	Name  string       `json:"name"`
+	ID    string       `json:"containerID"`
+	State kubeletState `json:"state"`
+	Last  kubeletState `json:"lastState"`
+}
+
+type kubeletState struct {
+	Terminated struct {
+		ID string `json:"containerID"`
+	} `json:"terminated"`
+}
+
+// decodePods reads a PodList in JSON, and keeps of it what is used. A reader that
+// has a limit is one whose answer is too long when the limit is reached.
+func decodePods(r *io.LimitedReader, node string) ([]*pod, error) {
+	var list kubeletPods
+	err := json.UnmarshalRead(r, &list, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	switch {
+	case r.N <= 0:
+		return nil, fmt.Errorf("an answer of more than %d MiB", answerLimit>>20)
+	case err != nil:
+		return nil, fmt.Errorf("read the answer: %w", err)
+	case list.Kind != "PodList":
+		return nil, fmt.Errorf("the answer is of kind %.40q, want PodList", list.Kind)
+	}
+	pods := make([]*pod, 0, len(list.Items))
+	for i := range list.Items {
+		p := &list.Items[i]
+		if p.Metadata.UID == "" || p.Spec.NodeName != node {
+			continue
+		}
+		known := &pod{
+			uid: p.Metadata.UID, hash: p.Metadata.Annotations.Hash,
+			name: p.Metadata.Name, namespace: p.Metadata.Namespace, containers: make(map[string]string),
+		}
+		for _, statuses := range [][]kubeletContainer{p.Status.Init, p.Status.Main, p.Status.Ephemeral} {
+			for i := range statuses {
+				c := &statuses[i]
+				known.nameContainer(c.Name, c.ID, c.State.Terminated.ID, c.Last.Terminated.ID)
+			}
+		}
+		pods = append(pods, known)
+	}
+	return pods, nil
+}
