@@ -35,6 +35,7 @@ func TestAccess(t *testing.T) {
 		{"rotated file", rotatedFile},
 		{"right granted", rightGranted},
 		{"projected file", projectedFile},
+		{"kubelet", nodesKubelet},
 		{"kubectl", kubectlToken},
 		{"proxy", behindProxy},
 		{"wrong authority", wrongAuthority},
@@ -51,6 +52,26 @@ func kubectlToken(t *testing.T, known string) {
 	a := start(t, kubectlAccess(t, "reader"))
 	a.names(t, known, "known")
 	a.close(t)
+}
+
+// The node's kubelet gives the names, to an account with the right to ask it and no
+// other; one without is told what it lacks.
+func nodesKubelet(t *testing.T, known string) {
+	asks := func(account string) (a *agent, token string) {
+		token = kubectl(t, "create", "token", account, "-n", place)
+		return start(t, fmt.Sprintf("pod_discovery = \"kubelet\"\nkubelet_url = %q\n", kubeletURL)+
+			fileAccess(t, tokenFile(t, token), stateFile(t, "pki", "ca.crt"))), token
+	}
+	a, token := asks("neighbour")
+	a.names(t, known, "known")
+	a.close(t, token)
+	if said := a.said(t); strings.Contains(said, "level=WARN") {
+		t.Errorf("the log complains: %s", said)
+	}
+	a, token = asks("newcomer")
+	a.names(t, known, "")
+	a.says(t, "403", kubeletURL, "nodes/pods")
+	a.close(t, token)
 }
 
 func behindProxy(t *testing.T, known string) {

@@ -21,6 +21,8 @@ const (
 	nodeName  = "node-1"
 	apiServer = "https://10.250.0.1:443"
 	namespace = "e2e"
+	// Of the node on this machine.
+	kubeletURL = "https://10.250.0.1:10250"
 )
 
 // stateFile is a file in the folder that the script run keeps the node in.

@@ -85,7 +85,7 @@ func checkTroubles(t *testing.T, lines []string) {
 	if n := len(lines); refused != 1 || n > 3 || strings.Count(all, "plugin works again") != 1 || !strings.Contains(lines[n-1], "plugin works again") {
 		t.Fatalf("the log has %d warnings that the connection was refused among %d lines, want one, and one line when it was over", refused, n)
 	}
-	for _, word := range []string{"level=WARN", "list the pods", nodeName, apiServer, "is it running there?"} {
+	for _, word := range []string{"level=WARN", "the pods of node", nodeName, apiServer, "is it running there?"} {
 		if !strings.Contains(lines[0], word) {
 			t.Errorf("the warning does not say %q: %s", word, lines[0])
 		}

@@ -22,13 +22,17 @@ func projectedFile(t *testing.T, known string) {
 	a.close(t, text(t, file))
 }
 
+// asking has the agent ask for each name: a watch that runs is not asked for its
+// token again.
+const asking = "pod_discovery = \"poll\"\n"
+
 // The file is replaced as the kubelet does, and the old token ends: the agent goes
 // on without a word.
 func rotatedFile(t *testing.T, known string) {
 	old := kubectl(t, "create", "token", "reader", "-n", place, "--bound-object-kind", "Secret", "--bound-object-name", "bond")
 	folder := t.TempDir()
 	project(t, folder, old)
-	a := start(t, fileAccess(t, filepath.Join(folder, "token"), stateFile(t, "pki", "ca.crt")))
+	a := start(t, asking+fileAccess(t, filepath.Join(folder, "token"), stateFile(t, "pki", "ca.crt")))
 	a.names(t, known, "known")
 
 	fresh := kubectl(t, "create", "token", "reader", "-n", place)
@@ -72,7 +76,7 @@ func project(t *testing.T, folder, token string) {
 func expiredToken(t *testing.T, known string) {
 	token := sign(t, "reader", 20*time.Second)
 	file := tokenFile(t, token)
-	a := start(t, fileAccess(t, file, stateFile(t, "pki", "ca.crt")))
+	a := start(t, asking+fileAccess(t, file, stateFile(t, "pki", "ca.crt")))
 	a.names(t, known, "known")
 
 	refused(t, token)
@@ -90,7 +94,7 @@ func expiredToken(t *testing.T, known string) {
 // An account that is made anew has other tokens: the agent asks kubectl for one by
 // itself. While there is no account it says so.
 func remadeAccount(t *testing.T, known string) {
-	a := start(t, kubectlAccess(t, "remade"))
+	a := start(t, asking+kubectlAccess(t, "remade"))
 	a.names(t, known, "known")
 
 	// The agent's own token is out of sight. Another one, which the API server
