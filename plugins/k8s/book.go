@@ -21,6 +21,8 @@ type book struct {
 	mu   sync.Mutex
 	live map[string]*pod // by UID
 	gone map[string]departed
+	// whole says that nothing was missed since all pods were known.
+	whole bool
 }
 
 type departed struct {
@@ -48,7 +50,15 @@ func (b *book) replace(pods []*pod, asked time.Time) {
 			b.gone[uid] = departed{p, asked}
 		}
 	}
+	b.whole = true
 	b.publish(asked, nil)
+}
+
+// interrupt tells that from now on something may be missed.
+func (b *book) interrupt() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.whole = false
 }
 
 // put takes one pod that is new or has changed.
@@ -68,12 +78,12 @@ func (b *book) remove(p *pod) {
 	b.publish(time.Now(), nil)
 }
 
-// confirm tells that what is known is so as of a moment, unless there is an error.
+// confirm tells that what is known is so as of a moment, if nothing was missed.
 func (b *book) confirm(asked time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if d := b.current.Load(); d.err == nil {
-		b.current.Store(&directory{pods: d.pods, asked: asked})
+	if b.whole {
+		b.current.Store(&directory{pods: b.current.Load().pods, asked: asked})
 	}
 }
 
@@ -81,6 +91,7 @@ func (b *book) confirm(asked time.Time) {
 func (b *book) fail(err error, asked time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.whole = false
 	b.current.Store(&directory{pods: b.current.Load().pods, asked: asked, err: err})
 }
 

@@ -60,6 +60,7 @@ func newFollower(d *discovery) *follower {
 func (f *follower) attempt(ctx context.Context) error {
 	f.watches, f.listed = 0, false
 	f.note(nil)
+	defer f.interrupt()
 	err := f.reflector.ListAndWatchWithContext(quiet(ctx))
 	switch noted := f.noted(); {
 	case f.listed && (apierrors.IsForbidden(noted) || errors.Is(noted, errNoAnswer)):

@@ -178,6 +178,32 @@ func TestDeletedPodIsKnownOn(t *testing.T) {
 	})
 }
 
+// What is not known is only known to be so while nothing can be missed.
+func TestOnlyAWholeBookConfirms(t *testing.T) {
+	b := newBook()
+	confirmed := func() bool {
+		now := time.Now()
+		b.confirm(now)
+		return b.current.Load().asked.Equal(now)
+	}
+	if confirmed() {
+		t.Error("before the first answer")
+	}
+	b.replace(nil, time.Now())
+	if !confirmed() {
+		t.Error("not after an answer")
+	}
+	b.interrupt()
+	if confirmed() {
+		t.Error("after the end of the watch")
+	}
+	b.replace(nil, time.Now())
+	b.fail(errNoAnswer, time.Now())
+	if confirmed() || b.current.Load().err == nil {
+		t.Error("after an error")
+	}
+}
+
 // The error of a server that is away is the same each time, so that it is logged once.
 func TestErrorOfAnAbsentServer(t *testing.T) {
 	api := simnode.NewAPI()
