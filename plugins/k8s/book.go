@@ -23,6 +23,8 @@ type book struct {
 	gone map[string]departed
 	// whole says that nothing was missed since all pods were known.
 	whole bool
+	// answered is when a server told something last, if only that nothing is new.
+	answered time.Time
 }
 
 type departed struct {
@@ -51,7 +53,7 @@ func (b *book) replace(pods []*pod, asked time.Time) {
 		}
 	}
 	b.whole = true
-	b.publish(asked, nil)
+	b.publish(asked)
 }
 
 // interrupt tells that from now on something may be missed.
@@ -61,12 +63,26 @@ func (b *book) interrupt() {
 	b.whole = false
 }
 
+// answer notes that a server told something.
+func (b *book) answer() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.answered = time.Now()
+}
+
+// lastAnswer is when a server told something last; zero before the first time.
+func (b *book) lastAnswer() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.answered
+}
+
 // put takes one pod that is new or has changed.
 func (b *book) put(p *pod) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.live[p.uid] = p
-	b.publish(time.Now(), nil)
+	b.publish(time.Now())
 }
 
 // remove takes the deletion of a pod.
@@ -75,7 +91,7 @@ func (b *book) remove(p *pod) {
 	defer b.mu.Unlock()
 	delete(b.live, p.uid)
 	b.gone[p.uid] = departed{p, time.Now()}
-	b.publish(time.Now(), nil)
+	b.publish(time.Now())
 }
 
 // confirm tells that what is known is so as of a moment, if nothing was missed.
@@ -96,7 +112,8 @@ func (b *book) fail(err error, asked time.Time) {
 }
 
 // publish makes a directory of what is known.
-func (b *book) publish(asked time.Time, err error) {
+func (b *book) publish(asked time.Time) {
+	b.answered = time.Now()
 	maps.DeleteFunc(b.gone, func(uid string, d departed) bool { return b.live[uid] != nil || asked.Sub(d.at) > goneFor })
 	pods := make(map[string]*pod, len(b.live)+len(b.gone))
 	enter := func(p *pod) {
@@ -111,5 +128,5 @@ func (b *book) publish(asked time.Time, err error) {
 	for _, p := range b.live { // after those gone, since a mirror that is made again keeps its hash
 		enter(p)
 	}
-	b.current.Store(&directory{pods: pods, asked: asked, err: err})
+	b.current.Store(&directory{pods: pods, asked: asked})
 }

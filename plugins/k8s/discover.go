@@ -17,8 +17,9 @@ import (
 // which names it misses.
 type discovery struct {
 	*book
+	wanted  string // the mode
 	lister  lister
-	server  *server // that watches; nil where pods are only listed
+	server  *server // to watch; nil in the other modes
 	refresh time.Duration
 	missing atomic.Pointer[[]name]
 	fresh   chan struct{} // holds a token when a name was missed for the first time
@@ -50,20 +51,28 @@ func openDiscovery(c *Config, node string, tokens *token.Source, host *plugin.Ho
 	refresh := time.Duration(c.RefreshInterval)
 	if c.Discovery == modeKubelet {
 		k, err := newKubelet(c, node, tokens, host)
-		return newDiscovery(k, refresh), err
+		return newDiscovery(c.Discovery, k, refresh), err
 	}
 	s, err := newServer(c, node, tokens, host)
-	d := newDiscovery(s, refresh)
+	d := newDiscovery(c.Discovery, s, refresh)
 	if c.Discovery == modeWatch {
 		d.server = s
 	}
 	return d, err
 }
 
-func newDiscovery(l lister, refresh time.Duration) *discovery {
-	d := &discovery{book: newBook(), lister: l, refresh: refresh, fresh: make(chan struct{}, 1)}
+func newDiscovery(mode string, l lister, refresh time.Duration) *discovery {
+	d := &discovery{book: newBook(), wanted: mode, lister: l, refresh: refresh, fresh: make(chan struct{}, 1)}
 	d.missing.Store(new([]name))
 	return d
+}
+
+// mode is how the pods get their names now.
+func (d *discovery) mode() string {
+	if d.degraded.Load() != nil {
+		return modePoll
+	}
+	return d.wanted
 }
 
 // run keeps the book until the context ends.

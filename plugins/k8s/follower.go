@@ -170,6 +170,12 @@ func (f *follower) Delete(item any) error {
 	return nil
 }
 
+// Bookmark implements cache.ReflectorBookmarkStore.
+func (f *follower) Bookmark(string) error {
+	f.answer()
+	return nil
+}
+
 // Resync implements cache.ReflectorStore.
 func (f *follower) Resync() error { return nil }
 

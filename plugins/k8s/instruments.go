@@ -3,7 +3,9 @@ package k8s
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/podjoule/podjoule/token"
@@ -18,7 +20,7 @@ type instruments struct {
 	registration metric.Registration
 }
 
-func newInstruments(meter metric.Meter, tokens *token.Source) (*instruments, error) {
+func newInstruments(meter metric.Meter, tokens *token.Source, d *discovery) (*instruments, error) {
 	in := new(instruments)
 	var err error
 	if in.resets, err = meter.Int64Counter("podjoule.k8s.counter_resets",
@@ -49,14 +51,28 @@ func newInstruments(meter metric.Meter, tokens *token.Source) (*instruments, err
 	if err != nil {
 		return nil, err
 	}
+	mode, err := meter.Int64ObservableGauge("podjoule.k8s.discovery",
+		metric.WithDescription("1 for the way in which pods get their names now: watch, poll or kubelet"))
+	if err != nil {
+		return nil, err
+	}
+	age, err := meter.Float64ObservableGauge("podjoule.k8s.discovery.answer_age", metric.WithUnit("s"),
+		metric.WithDescription("Time since a server last told something of the node's pods; absent before the first time"))
+	if err != nil {
+		return nil, err
+	}
 	in.registration, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		stats := tokens.Stats()
 		o.ObserveInt64(cgroups, in.named.Load())
 		o.ObserveInt64(unresolved, in.unnamed.Load())
+		o.ObserveInt64(mode, 1, metric.WithAttributes(attribute.String("mode", d.mode())))
+		if last := d.lastAnswer(); !last.IsZero() {
+			o.ObserveFloat64(age, time.Since(last).Seconds())
+		}
 		o.ObserveInt64(retrievals, int64(stats.Retrievals))
 		o.ObserveInt64(failures, int64(stats.Failures))
 		return nil
-	}, cgroups, unresolved, retrievals, failures)
+	}, cgroups, unresolved, mode, age, retrievals, failures)
 	return in, err
 }
 

@@ -51,7 +51,7 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 	if err != nil {
 		return nil, err
 	}
-	self, err := newInstruments(host.Meter, tokens)
+	self, err := newInstruments(host.Meter, tokens, found)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/podjoule/podjoule/simnode"
@@ -40,6 +41,9 @@ func TestWatchCostsOneRequest(t *testing.T) {
 		if err := r.tree.RemovePod(string(p.UID)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if got := r.host.Counter(t, "podjoule.k8s.discovery", attribute.String("mode", modeWatch)); got != 1 {
+		t.Errorf("the mode is watch: %d, want 1", got)
 	}
 	if n := len(r.api.Requests()); n != 1 {
 		t.Errorf("%d requests, want 1", n)
@@ -129,6 +133,9 @@ func TestWithoutTheRightToWatch(t *testing.T) {
 			t.Errorf("error %v, want %q in it", err, word)
 		}
 	}
+	if got := r.host.Counter(t, "podjoule.k8s.discovery", attribute.String("mode", modePoll)); got != 1 {
+		t.Errorf("the mode is poll: %d, want 1", got)
+	}
 	refused := r.api.Count(func(q simnode.Request) bool { return q.Watch() && q.Status == http.StatusForbidden })
 	if refused != 2 {
 		t.Errorf("%d watches, want one that streams the list and one that does not", refused)
@@ -202,6 +209,29 @@ func TestOnlyAWholeBookConfirms(t *testing.T) {
 	if confirmed() || b.current.Load().err == nil {
 		t.Error("after an error")
 	}
+}
+
+// A bookmark is an answer too: it tells that nothing is new.
+func TestLastAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDiscovery(modeWatch, &server{node: node}, time.Second)
+		d.server = d.lister.(*server)
+		f := newFollower(d)
+		if !d.lastAnswer().IsZero() {
+			t.Error("answered before anybody was asked")
+		}
+		for name, tell := range map[string]func() error{
+			"all pods": func() error { return f.Replace(nil, "1") },
+			"a pod":    func() error { return f.Add(simnode.NewPod(simnode.PodTemplate{Node: node})) },
+			"an end":   func() error { return f.Delete(simnode.NewPod(simnode.PodTemplate{Node: node})) },
+			"bookmark": func() error { return f.Bookmark("2") },
+		} {
+			time.Sleep(time.Minute)
+			if err := tell(); err != nil || !d.lastAnswer().Equal(time.Now()) {
+				t.Errorf("%s: %v, answered %v ago", name, err, time.Since(d.lastAnswer()))
+			}
+		}
+	})
 }
 
 // The error of a server that is away is the same each time, so that it is logged once.

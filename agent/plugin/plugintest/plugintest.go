@@ -52,8 +52,8 @@ func NewHost(t testing.TB, metrics ...*measure.Metric) *Host {
 	return h
 }
 
-// Counter returns the sum of the plugin's own integer counter of that name over
-// all points that carry the given attributes, and 0 when there is none.
+// Counter returns the sum of the plugin's own integer counter or gauge of that name
+// over all points that carry the given attributes, and 0 when there is none.
 func (h *Host) Counter(t testing.TB, name string, attrs ...attribute.KeyValue) int64 {
 	t.Helper()
 	var rm metricdata.ResourceMetrics
@@ -63,11 +63,17 @@ func (h *Host) Counter(t testing.TB, name string, attrs ...attribute.KeyValue) i
 	var sum int64
 	for _, scope := range rm.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			data, ok := m.Data.(metricdata.Sum[int64])
-			if m.Name != name || !ok {
+			if m.Name != name {
 				continue
 			}
-			for _, point := range data.DataPoints {
+			var points []metricdata.DataPoint[int64]
+			switch data := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				points = data.DataPoints
+			case metricdata.Gauge[int64]:
+				points = data.DataPoints
+			}
+			for _, point := range points {
 				if carries(point.Attributes, attrs) {
 					sum += point.Value
 				}
