@@ -82,7 +82,7 @@ func (b *book) put(p *pod) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.live[p.uid] = p
-	b.publish(time.Now())
+	b.publish(b.current.Load().asked) // it says nothing about others
 }
 
 // remove takes the deletion of a pod.
@@ -91,7 +91,7 @@ func (b *book) remove(p *pod) {
 	defer b.mu.Unlock()
 	delete(b.live, p.uid)
 	b.gone[p.uid] = departed{p, time.Now()}
-	b.publish(time.Now())
+	b.publish(b.current.Load().asked)
 }
 
 // confirm tells that what is known is so as of a moment, if nothing was missed.
@@ -113,8 +113,9 @@ func (b *book) fail(err error, asked time.Time) {
 
 // publish makes a directory of what is known.
 func (b *book) publish(asked time.Time) {
-	b.answered = time.Now()
-	maps.DeleteFunc(b.gone, func(uid string, d departed) bool { return b.live[uid] != nil || asked.Sub(d.at) > goneFor })
+	now := time.Now()
+	b.answered = now
+	maps.DeleteFunc(b.gone, func(uid string, d departed) bool { return b.live[uid] != nil || now.Sub(d.at) > goneFor })
 	pods := make(map[string]*pod, len(b.live)+len(b.gone))
 	enter := func(p *pod) {
 		pods[cgroup.UIDKey(p.uid)] = p

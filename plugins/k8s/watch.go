@@ -86,9 +86,10 @@ func (d *discovery) confirmAll(ctx context.Context) {
 			return
 		case <-d.fresh:
 		}
-		if !sleep(ctx, time.Now(), min(settling, d.refresh)) {
+		missed := time.Now()
+		if !sleep(ctx, missed, min(settling, d.refresh)) {
 			return
 		}
-		d.confirm(time.Now())
+		d.confirm(missed) // and not what was missed meanwhile
 	}
 }

@@ -200,6 +200,13 @@ func TestOnlyAWholeBookConfirms(t *testing.T) {
 	if !confirmed() {
 		t.Error("not after an answer")
 	}
+	asked := b.current.Load().asked
+	p := &pod{uid: "web"}
+	b.put(p)
+	b.remove(p)
+	if got := b.current.Load().asked; !got.Equal(asked) {
+		t.Errorf("what happens to one pod confirms all others as of %v", got)
+	}
 	b.interrupt()
 	if confirmed() {
 		t.Error("after the end of the watch")
