@@ -60,6 +60,7 @@ func newFollower(d *discovery) *follower {
 func (f *follower) attempt(ctx context.Context) error {
 	f.watches, f.listed = 0, false
 	f.note(nil)
+	f.interrupt()
 	defer f.interrupt()
 	err := f.reflector.ListAndWatchWithContext(quiet(ctx))
 	switch noted := f.noted(); {
@@ -107,8 +108,12 @@ func (f *follower) watch(ctx context.Context, options metav1.ListOptions) (watch
 }
 
 // wantsList tells from the refusal of a watch whether a list may go better: older
-// servers do not stream their lists, and the right to watch is another one.
+// servers do not stream their lists, the right to watch is another one, and what
+// stands between may hold an answer back until it is whole.
 func wantsList(err error) bool {
+	if errors.Is(err, errNoAnswer) {
+		return true
+	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		return false

@@ -40,6 +40,7 @@ func (s *supervised) Stop() { s.cancel() }
 func (s *supervised) pass(ctx context.Context, tell func(error)) {
 	defer close(s.events)
 	defer s.inner.Stop()
+	defer s.cancel()
 	limit := time.NewTimer(silence)
 	defer limit.Stop()
 	for {

@@ -1,6 +1,7 @@
 package k8s
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/podjoule/podjoule/agent/plugin/plugintest"
 	"github.com/podjoule/podjoule/simnode"
 	"github.com/podjoule/podjoule/token"
 )
@@ -104,6 +106,35 @@ func TestWatchWithoutStreamedLists(t *testing.T) {
 	eventually(t, "a watch", func() bool { return r.api.Count(simnode.Request.Watch) == 2 })
 	if n := r.lists(); n != 1 {
 		t.Errorf("%d lists, want 1", n)
+	}
+}
+
+// What stands between may hold a watch back until it is whole, which it never is. The
+// pods are polled then.
+func TestWatchThatIsHeldBack(t *testing.T) {
+	t.Parallel() // two limits of 10 s
+	d := newDiscovery(modeWatch, nil, time.Millisecond)
+	r := newRig(t, simnode.Layout{Version: simnode.V2})
+	p := r.run(template("shop", "web"))
+	r.api.Inject(10, func(w http.ResponseWriter, q *http.Request, next http.Handler) {
+		if q.URL.Query().Has("watch") {
+			simnode.AnswerNever(w, q, next)
+			return
+		}
+		next.ServeHTTP(w, q)
+	})
+	c := defaults()
+	c.APIURL = r.url
+	s, err := newServer(c, node, token.New(c.Token), plugintest.NewHost(t).Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.server = s
+	if err := newFollower(d).attempt(t.Context()); !errors.Is(err, errListOnly) || !errors.Is(err, errNoAnswer) {
+		t.Errorf("error %v, want that the pods are polled since no answer came", err)
+	}
+	if d.current.Load().find(string(p.UID)) == nil {
+		t.Error("the pod that was listed is not known")
 	}
 }
 
