@@ -27,6 +27,9 @@ type Changes struct {
 	Appeared []*Found
 	// Gone holds children before their parents.
 	Gone []*Found
+	// Touched holds pods in which a container's cgroup was made or removed, or
+	// that ran empty. Only Update tells, and only while the kernel does.
+	Touched []*Found
 }
 
 // Finder finds the cgroups of pods, and of containers if wanted, below any
@@ -40,6 +43,12 @@ type Finder struct {
 	scan       uint64
 	changes    Changes
 	buf        []byte
+
+	// While the kernel tells what happens:
+	notifier *notifier
+	due      map[*node]struct{} // folders to look at
+	missed   bool               // something was not told: all have to be looked at
+	refused  error              // why it does not tell any more
 }
 
 // Finder returns a finder of pods and, if containers is true, of their
@@ -60,6 +69,8 @@ type node struct {
 	listed   bool   // at least once, to its end
 	lost     bool   // could not be listed, since it was removed
 	born     bool
+	dropped  bool
+	watch    int32 // the notifier's, or 0
 	children map[string]*node
 }
 
@@ -72,22 +83,44 @@ type node struct {
 // With an error, what could be listed was listed, and nothing counts as gone
 // that could not be looked at.
 func (f *Finder) Scan(search bool) (*Changes, error) {
-	clear(f.changes.Appeared)
-	clear(f.changes.Gone)
-	f.changes.Appeared, f.changes.Gone = f.changes.Appeared[:0], f.changes.Gone[:0]
-	var errs []error
-	if search {
-		if err := f.search(); err != nil {
-			errs = append(errs, err)
+	f.clear()
+	if f.notifier != nil {
+		// What was told before the folders are looked at is seen there.
+		if err := f.notifier.drain(f.note); err != nil {
+			f.unwatch()
+			f.refused = err
 		}
 	}
+	var err error
+	if search {
+		err = f.search()
+	}
+	return f.scanAll(err)
+}
+
+// scanAll looks at all folders.
+func (f *Finder) scanAll(err error) (*Changes, error) {
+	var errs []error
+	if err != nil {
+		errs = append(errs, err)
+	}
 	f.scan++
+	f.missed = false
+	clear(f.due)
 	for _, n := range f.roots {
-		if err := f.list(n); err != nil {
+		if err := f.list(n, true); err != nil {
 			errs = append(errs, err)
+			f.missed = true
 		}
 	}
 	return &f.changes, errors.Join(errs...)
+}
+
+func (f *Finder) clear() {
+	clear(f.changes.Appeared)
+	clear(f.changes.Gone)
+	clear(f.changes.Touched)
+	f.changes.Appeared, f.changes.Gone, f.changes.Touched = f.changes.Appeared[:0], f.changes.Gone[:0], f.changes.Touched[:0]
 }
 
 // Lost reports that no kubepods folder is known, or that one has nothing in it
@@ -101,13 +134,18 @@ func (f *Finder) Lost() bool {
 	return len(f.roots) == 0
 }
 
-// list looks at the folders in n, and in those at theirs.
-func (f *Finder) list(n *node) error {
+// list looks at the folders in n, and in those that are new at theirs; if deep is
+// true, in all of them.
+func (f *Finder) list(n *node, deep bool) error {
 	err := n.list(f.buf, func(s subdir) { f.visit(n, s) })
+	if f.notifier != nil && n.id.UID != "" {
+		n.close() // the folders of pods are many, and seldom looked at
+	}
 	if err != nil {
 		n.close()
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
 			n.lost = true
+			f.giveBack(n)
 			return nil // removed: the listing of its parent, or a search, tells
 		}
 		return err
@@ -120,10 +158,10 @@ func (f *Finder) list(n *node) error {
 			delete(n.children, name)
 			continue
 		}
-		if child.children == nil {
+		if child.children == nil || child.listed && !deep {
 			continue
 		}
-		if err := f.list(child); err != nil {
+		if err := f.list(child, deep); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -147,6 +185,7 @@ func (f *Finder) visit(n *node, s subdir) {
 	child.inode, child.seen = s.inode, f.scan
 	child.born = n.listed || n.born
 	n.children[string(s.name)] = child
+	f.watch(child) // before it is listed, so that nothing is missed
 	if child.id.UID == "" {
 		return
 	}
@@ -194,13 +233,23 @@ func (f *Finder) drop(n *node) {
 		f.drop(child)
 	}
 	n.close()
+	n.dropped = true
+	f.giveBack(n)
 	if n.found != nil {
 		f.changes.Gone = append(f.changes.Gone, n.found)
 	}
 }
 
-// Close closes the folders.
+// giveBack ends the watch of a folder that is gone.
+func (f *Finder) giveBack(n *node) {
+	if f.notifier != nil {
+		f.notifier.remove(n)
+	}
+}
+
+// Close closes the folders, and ends the events.
 func (f *Finder) Close() {
+	f.unwatch()
 	for _, n := range f.roots {
 		f.closeAll(n)
 	}

@@ -69,9 +69,11 @@ func (f *Finder) takeUp(rel string, driver driver, inode uint64) {
 		}
 		f.drop(old)
 	}
-	f.roots[rel] = &node{
+	n := &node{
 		dir: dir{path: filepath.Join(f.h.findDir(), rel)},
 		id:  Identity{Kubepods: rel}, driver: driver,
 		inode: inode, born: f.searched, children: make(map[string]*node),
 	}
+	f.roots[rel] = n
+	f.watch(n)
 }
