@@ -4,27 +4,41 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/podjoule/podjoule/agent/measure"
 	"github.com/podjoule/podjoule/cgroup"
 )
 
 // take notes which cgroups came and went.
-func (s *source) take(changes *cgroup.Changes, b *measure.Batch) {
+func (s *source) take(changes *cgroup.Changes, read bool) {
+	now := time.Now()
+	for _, found := range changes.Touched {
+		if t := s.byFound[found]; t != nil && read {
+			s.glanceInto(t)
+		}
+	}
 	for _, found := range changes.Gone {
-		s.remove(s.byFound[found], b)
+		s.end(s.byFound[found], now)
 	}
 	for _, found := range changes.Appeared {
-		s.add(found, b)
+		t := s.add(found, now)
+		if read {
+			s.glance(t)
+		}
 	}
+	s.looked = now
 }
 
-func (s *source) add(found *cgroup.Found, b *measure.Batch) {
-	t := &target{found: found, reader: s.hierarchy.Reader(found.Path), since: b.End}
+func (s *source) add(found *cgroup.Found, now time.Time) *target {
+	t := &target{found: found, reader: s.hierarchy.Reader(found.Path), since: now}
 	if found.Born {
-		// Made since the last scan: all that it counted belongs to this window.
+		after := s.looked // made since: all that it counted belongs to this window
+		if after.IsZero() {
+			after = now
+		}
 		for kind := range t.cpu {
-			t.cpu[kind] = counter{known: true, at: b.Start, end: b.Start}
+			t.cpu[kind] = bornCounter(after, s.windowEnd)
 		}
 	}
 	t.tree = s.trees[found.Kubepods]
@@ -33,22 +47,56 @@ func (s *source) add(found *cgroup.Found, b *measure.Batch) {
 		s.trees[found.Kubepods] = t.tree
 	}
 	t.tree.targets++
-	if key := cgroup.UIDKey(found.UID); found.ContainerID == "" && s.pods[key] == nil {
+	if key := cgroup.UIDKey(found.UID); t.isPod() && s.pods[key] == nil {
 		s.pods[key] = t
 	}
+	s.adopt(t)
 	s.targets = append(s.targets, t)
 	s.byFound[found] = t
+	s.changed = true
+	return t
 }
 
-func (s *source) remove(t *target, b *measure.Batch) {
-	s.hide(t, b)
+// adopt gives a target what is left to emit of one that had the same path and ended
+// since the last tick, lest there be two series with one identity.
+func (s *source) adopt(t *target) {
+	if s.endings == 0 {
+		return
+	}
+	i := slices.IndexFunc(s.targets, func(old *target) bool { return !old.lives() && old.found.Path == t.found.Path })
+	if i < 0 {
+		return
+	}
+	old := s.targets[i]
+	s.targets = slices.Delete(s.targets, i, i+1)
+	s.endings--
+	for kind := range t.cpu {
+		t.cpu[kind].carry(&old.cpu[kind])
+	}
+	t.pod, t.series, t.shown, t.missed, t.lists = old.pod, old.series, old.shown, old.missed, old.lists
+	t.tree.targets--
+	if key := cgroup.UIDKey(t.found.UID); s.pods[key] == old {
+		s.pods[key] = t
+	}
+}
+
+// end notes that a cgroup is gone. What it counted until it was last read is
+// emitted in the next tick.
+func (s *source) end(t *target, now time.Time) {
+	t.gone = now
 	t.reader.Close()
 	delete(s.byFound, t.found)
-	s.targets = slices.DeleteFunc(s.targets, func(other *target) bool { return other == t })
+	s.endings++
+	s.changed = true
+}
+
+// forget ends the series of a target that is gone, and drops it.
+func (s *source) forget(t *target, b *measure.Batch) {
+	s.hide(t, b)
 	if t.tree.targets--; t.tree.targets == 0 {
 		delete(s.trees, t.found.Kubepods)
 	}
-	if t.found.ContainerID != "" {
+	if !t.isPod() {
 		return
 	}
 	if t.pod != nil {
@@ -58,7 +106,7 @@ func (s *source) remove(t *target, b *measure.Batch) {
 		delete(s.pods, key)
 		// The same pod may have a second cgroup, left by another driver.
 		for _, other := range s.targets {
-			if other.found.ContainerID == "" && cgroup.UIDKey(other.found.UID) == key {
+			if other != t && other.isPod() && other.lives() && cgroup.UIDKey(other.found.UID) == key {
 				s.pods[key] = other
 				break
 			}
@@ -69,28 +117,17 @@ func (s *source) remove(t *target, b *measure.Batch) {
 // name gives the targets the names that the directory has for them, and tells
 // the discovery which are missing.
 func (s *source) name(d *directory, b *measure.Batch) {
-	// A list is about a target if it began after the target was seen.
-	fresh := false
 	for _, t := range s.targets {
 		s.lookUp(t, d, b)
-		if t.pod != nil {
-			continue
-		}
-		if d != s.directory && d.err == nil && d.asked.After(t.since) {
+		// A list is about a target if it began after the target was seen.
+		if t.pod == nil && d != s.directory && d.err == nil && d.asked.After(t.since) {
 			t.lists++
 		}
-		fresh = fresh || !t.missed
 	}
 	s.directory = d
-	// With a name in one tree, a tree without any is that of another node.
-	ours := false
-	for _, tree := range s.trees {
-		ours = ours || tree.named > 0
-	}
-	var missing []name
+	ours := s.ours()
 	named, unnamed, unknown := 0, 0, 0
 	for _, t := range s.targets {
-		foreign := ours && t.tree.named == 0
 		if t.pod != nil {
 			named++
 		} else {
@@ -98,22 +135,52 @@ func (s *source) name(d *directory, b *measure.Batch) {
 			if t.lists > 0 {
 				unknown++
 			}
-			if t.lists < enoughLists || t.found.ContainerID == "" && !foreign {
-				missing = append(missing, name{uid: t.found.UID, containerID: t.found.ContainerID})
-				t.missed = true
-			}
 		}
+		foreign := ours && t.tree.named == 0
 		switch shown := s.shows(t, foreign, b.Last); {
 		case shown && t.series == nil:
 			t.series = s.newSeries(t)
 		case !shown:
 			s.hide(t, b)
 		}
+		t.held = !t.lives() && s.waits(t, foreign, b.Last)
 	}
 	s.self.named.Store(int64(named))
 	s.self.unnamed.Store(int64(unnamed))
-	s.discovery.miss(missing, fresh)
+	s.ask()
 	s.judge(named, unknown)
+}
+
+// ours reports whether a pod has its name: then a tree in which none has is that of
+// another node.
+func (s *source) ours() bool {
+	for _, tree := range s.trees {
+		if tree.named > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ask tells the discovery which names are missing.
+func (s *source) ask() {
+	d, ours := s.discovery.current.Load(), s.ours()
+	var missing []name
+	fresh := false
+	for _, t := range s.targets {
+		n := name{uid: t.found.UID, containerID: t.found.ContainerID}
+		if t.pod != nil || d.has(n) {
+			continue
+		}
+		foreign := ours && t.tree.named == 0
+		if t.lists >= enoughLists && (!t.isPod() || foreign) {
+			continue
+		}
+		missing = append(missing, n)
+		fresh = fresh || !t.missed
+		t.missed = true
+	}
+	s.discovery.miss(missing, fresh)
 }
 
 // lookUp takes what the directory says about a target. A pod that it does not
@@ -141,14 +208,28 @@ func (s *source) lookUp(t *target, d *directory, b *measure.Batch) {
 // last batch, lest what was held back is lost; but not a folder that may be
 // something else, and not a pod of another node.
 func (s *source) shows(t *target, foreign, last bool) bool {
-	if t.found.ContainerID == "" && s.pods[cgroup.UIDKey(t.found.UID)] != t {
+	if t.isPod() && s.pods[cgroup.UIDKey(t.found.UID)] != t {
 		return false // a second cgroup of the same pod
 	}
 	if t.pod != nil {
 		return true
 	}
-	asked := last || t.lists > 0 || s.directory.err != nil
-	return asked && t.found.ContainerID == "" && !foreign && cgroup.LikelyUID(t.found.UID)
+	return (last || s.asked(t)) && t.isPod() && !foreign && cgroup.LikelyUID(t.found.UID)
+}
+
+// asked reports whether the API server had its chance to name a target.
+func (s *source) asked(t *target) bool { return t.lists > 0 || s.directory.err != nil }
+
+// waits reports whether a target that is gone may still get its name: that of a
+// container comes with its pod's status, which the kubelet takes its time to tell.
+func (s *source) waits(t *target, foreign, last bool) bool {
+	if t.pod != nil || foreign || last || time.Since(t.gone) > heldFor {
+		return false
+	}
+	if t.isPod() {
+		return !s.asked(t) && cgroup.LikelyUID(t.found.UID) && s.pods[cgroup.UIDKey(t.found.UID)] == t
+	}
+	return t.lists < enoughLists
 }
 
 // hide ends the series of a target.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/podjoule/podjoule/agent/measure"
@@ -12,21 +13,19 @@ import (
 
 // Poll implements plugin.Source. In steady state it allocates nothing.
 func (s *source) Poll(ctx context.Context, b *measure.Batch) error {
-	pause := searchInterval
-	if len(s.targets) == 0 && s.finder.Lost() {
-		pause = lostInterval // an empty folder beside one with pods is none to wait for
-	}
-	search := s.searched.IsZero() || b.End.Sub(s.searched) >= pause
-	if search {
-		s.searched = b.End
-	}
-	changes, scanErr := s.finder.Scan(search)
-	changed := len(changes.Gone)+len(changes.Appeared) > 0
-	s.take(changes, b)
-	if d := s.discovery.current.Load(); changed || d != s.directory || b.Last {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lookErr := s.look(b.End, false) // all are read below
+	if d := s.discovery.current.Load(); s.changed || s.endings > 0 || d != s.directory || b.Last {
+		s.changed = false
 		s.name(d, b)
 	}
-	return errors.Join(scanErr, s.sweep(ctx, b))
+	s.windowEnd = b.End
+	err := errors.Join(lookErr, s.sweep(ctx, b))
+	if s.endings > 0 {
+		s.bury(b)
+	}
+	return err
 }
 
 // sweep reads all targets. One that cannot be read costs the others nothing.
@@ -34,10 +33,16 @@ func (s *source) sweep(ctx context.Context, b *measure.Batch) error {
 	var first error
 	bad := 0
 	for _, t := range s.targets {
-		if t.series == nil && t.cpu[total].known {
-			continue // not shown: its first reading waits until it is
+		switch {
+		case !t.lives():
+			s.emit(t, b)
+			continue
+		case t.series == nil && t.cpu[total].known:
+			continue // not shown: its next reading waits until it is
 		}
-		if err := s.read(t, b); err != nil && !errors.Is(err, cgroup.ErrGone) {
+		err := s.read(t)
+		s.emit(t, b)
+		if err != nil && !errors.Is(err, cgroup.ErrGone) {
 			if bad++; first == nil {
 				first = err
 			}
@@ -50,53 +55,92 @@ func (s *source) sweep(ctx context.Context, b *measure.Batch) error {
 	return fmt.Errorf("%d of %d cgroups could not be read in full; the first: %w", bad, len(s.targets), first)
 }
 
-// read reads one target and emits what it tells. A removed cgroup is no error:
-// the next scan tells that it went.
-func (s *source) read(t *target, b *measure.Batch) error {
-	var err error
-	if s.measuresCPU {
-		at := time.Now()
-		err = t.reader.CPU(&s.buf, &s.cpu)
-		s.emitCPU(t, total, s.cpu.Total, at, b)
-		s.emitCPU(t, system, s.cpu.System, at, b)
-		s.emitCPU(t, user, s.cpu.User, at, b)
+// read reads one target. A removed cgroup is no error: the finder tells that it went.
+func (s *source) read(t *target) error { return errors.Join(s.readCPU(t), s.readMemory(t)) }
+
+func (s *source) readCPU(t *target) error {
+	if !s.measuresCPU {
+		return nil
 	}
-	if !s.measuresMemory || t.series == nil {
-		return err
-	}
-	if e := t.reader.Memory(&s.buf, &s.memory); e != nil {
-		err = errors.Join(err, e)
-	}
-	for part, v := range [memoryParts]cgroup.Value{
-		memoryUsage:       s.memory.Usage,
-		memoryAnonymous:   s.memory.Anonymous,
-		memoryFile:        s.memory.File,
-		memoryKernelStack: s.memory.KernelStack,
-		memoryPageTables:  s.memory.PageTables,
-	} {
-		if v.Known {
-			b.Uint(t.series.memory[part], v.N)
+	at := time.Now()
+	err := t.reader.CPU(&s.buf, &s.cpu)
+	for kind, v := range [kinds]cgroup.Value{total: s.cpu.Total, system: s.cpu.System, user: s.cpu.User} {
+		if t.cpu[kind].read(v, at) {
+			s.self.resets.Add(context.Background(), 1)
 		}
 	}
 	return err
 }
 
-// emitCPU takes a reading of a counter and, if the target is shown, emits what
-// was counted since the reading before, and its share of the time passed.
-func (s *source) emitCPU(t *target, kind int, v cgroup.Value, at time.Time, b *measure.Batch) {
-	delta, last, ok, back := t.cpu[kind].advance(v, at, b.End)
-	if back {
-		s.self.resets.Add(context.Background(), 1)
+func (s *source) readMemory(t *target) error {
+	if !s.measuresMemory {
+		return nil
 	}
-	if !ok || t.series == nil {
+	return t.reader.Memory(&s.buf, &t.memory)
+}
+
+// emit adds what is known of a target and was not emitted yet.
+func (s *source) emit(t *target, b *measure.Batch) {
+	if t.series == nil {
 		return
 	}
-	if last.end.Equal(b.Start) {
-		b.Uint(t.series.cpuTime[kind], delta)
+	for kind := range t.cpu {
+		if hasWindow(b) {
+			s.emitCPU(t, kind, b)
+		} else {
+			t.cpu[kind].end = b.End // what was counted already belongs to the next window
+		}
+	}
+	if t.lives() || !t.shown {
+		s.emitMemory(t, b)
+	}
+}
+
+// hasWindow tells the first batch, which has none, from the others.
+func hasWindow(b *measure.Batch) bool { return b.Last || !b.End.Equal(b.Start) }
+
+// emitCPU adds what a counter counted, and its share of the time that passed.
+func (s *source) emitCPU(t *target, kind int, b *measure.Batch) {
+	if t.cpu[kind].stale && t.lives() {
+		return // the next reading tells of this window too
+	}
+	a, ok := t.cpu[kind].take(b.End)
+	if !ok {
+		return
+	}
+	if a.since.IsZero() || a.since.Equal(b.Start) {
+		b.Uint(t.series.cpuTime[kind], a.n)
 	} else {
-		b.UintOver(t.series.cpuTime[kind], delta, b.End.Sub(last.end))
+		b.UintOver(t.series.cpuTime[kind], a.n, b.End.Sub(a.since))
 	}
-	if passed := at.Sub(last.at); passed > 0 {
-		b.Float(t.series.cpuPercent[kind], 100*float64(delta)/float64(passed))
+	if a.passed > 0 {
+		b.Float(t.series.cpuPercent[kind], 100*float64(a.n)/float64(a.passed))
 	}
+}
+
+func (s *source) emitMemory(t *target, b *measure.Batch) {
+	for part, v := range [memoryParts]cgroup.Value{
+		memoryUsage:       t.memory.Usage,
+		memoryAnonymous:   t.memory.Anonymous,
+		memoryFile:        t.memory.File,
+		memoryKernelStack: t.memory.KernelStack,
+		memoryPageTables:  t.memory.PageTables,
+	} {
+		if v.Known {
+			b.Uint(t.series.memory[part], v.N)
+			t.shown = true
+		}
+	}
+}
+
+// bury drops the targets that are gone and have emitted what was left.
+func (s *source) bury(b *measure.Batch) {
+	done := func(t *target) bool { return !t.lives() && !t.held && hasWindow(b) }
+	for _, t := range s.targets {
+		if done(t) {
+			s.forget(t, b)
+			s.endings--
+		}
+	}
+	s.targets = slices.DeleteFunc(s.targets, done)
 }

@@ -2,8 +2,11 @@ package k8s
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/podjoule/podjoule/agent/plugin"
 	"github.com/podjoule/podjoule/cgroup"
@@ -20,6 +23,8 @@ const (
 	// share is in the pod's own numbers. It also ends the search for the names
 	// of pods in another node's tree.
 	enoughLists = 5
+	// heldFor is how long a container that is gone waits for its name.
+	heldFor = 30 * time.Second
 )
 
 // source measures the pods of a node.
@@ -28,8 +33,14 @@ type source struct {
 	measuresCPU, measuresMemory bool
 	discovery                   *discovery
 	hierarchy                   *cgroup.Hierarchy
-	finder                      *cgroup.Finder
-	searched                    time.Time
+
+	mu        sync.Mutex // for all that follows: between ticks, cgroups come and go
+	finder    *cgroup.Finder
+	searched  time.Time // when the whole tree was looked through last
+	looked    time.Time // when it was last known what came and went
+	windowEnd time.Time // of the last tick
+	changed   bool      // targets came or went since the last tick
+	endings   int       // targets that are gone
 
 	targets   []*target // pods and containers, in the order of their appearance
 	byFound   map[*cgroup.Found]*target
@@ -37,12 +48,12 @@ type source struct {
 	trees     map[string]*tree   // by the path of kubepods
 	directory *directory         // that the targets were last named from
 
-	buf    cgroup.Buffer
-	cpu    cgroup.CPU
-	memory cgroup.Memory
+	buf cgroup.Buffer
+	cpu cgroup.CPU
 
-	self  *instruments
-	wrong atomic.Pointer[error] // what is wrong with the tree, for Ready
+	self    *instruments
+	wrong   atomic.Pointer[error] // what is wrong with the tree, for Ready
+	refused atomic.Pointer[error] // why births are found by scanning alone, for Ready
 }
 
 func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin.Host) (*source, error) {
@@ -69,11 +80,19 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 	}, nil
 }
 
-// Run implements plugin.Runner: it keeps the names of pods up to date.
-func (s *source) Run(ctx context.Context) error { return s.discovery.run(ctx) }
+// Run implements plugin.Runner: it keeps the names of pods up to date, and looks at
+// cgroups when they come and go.
+func (s *source) Run(ctx context.Context) error {
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return s.discovery.run(ctx) })
+	both.Go(func() error { return s.follow(ctx) })
+	return both.Wait()
+}
 
 // Close implements io.Closer.
 func (s *source) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, t := range s.targets {
 		t.reader.Close()
 	}
@@ -91,6 +110,9 @@ func (s *source) Ready() error {
 	}
 	if wrong := s.wrong.Load(); wrong != nil {
 		return *wrong
+	}
+	if refused := s.refused.Load(); refused != nil {
+		return *refused
 	}
 	return nil
 }

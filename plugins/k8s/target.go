@@ -7,13 +7,15 @@ import (
 	"github.com/podjoule/podjoule/cgroup"
 )
 
-// target is a cgroup that is measured: a pod's or a container's. It is kept
-// from the first sight of the cgroup to its end, named or not.
+// target is a cgroup that is measured: a pod's or a container's. It is kept from
+// the first sight of the cgroup until the tick after its end, named or not.
 type target struct {
 	found  *cgroup.Found
 	reader *cgroup.Reader
 	cpu    [kinds]counter
-	since  time.Time // when it was first seen
+	memory cgroup.Memory // as last read
+	since  time.Time     // when it was first seen
+	gone   time.Time     // when its end was seen; zero while it lives
 	tree   *tree
 
 	pod *pod // nil while the API server does not know it
@@ -21,41 +23,21 @@ type target struct {
 	// lists began after its first sight and did not name it.
 	missed bool
 	lists  int
+	held   bool // it is gone, and waits for its name
 
 	series *series // nil until it may be shown
+	shown  bool    // its memory, at least once
 }
+
+func (t *target) lives() bool { return t.gone.IsZero() }
+
+// isPod tells a pod from a container.
+func (t *target) isPod() bool { return t.found.ContainerID == "" }
 
 // tree is one kubepods folder. A machine can hold those of several nodes.
 type tree struct {
 	targets int // pods and containers in it
 	named   int // pods in it that have a name
-}
-
-// counter is the last reading of a cumulative counter. What was counted since
-// then has not been emitted yet, so that a reading that fails loses nothing.
-type counter struct {
-	known bool
-	n     uint64
-	at    time.Time // when it was read
-	end   time.Time // the end of the window in which it was read
-}
-
-// advance takes a new reading and returns what was counted since the last one.
-// It reports false when there is no last one; back tells that the counter went
-// backwards, which makes a new baseline.
-func (c *counter) advance(v cgroup.Value, at, end time.Time) (delta uint64, last counter, ok, back bool) {
-	if !v.Known {
-		return 0, counter{}, false, false
-	}
-	last = *c
-	*c = counter{known: true, n: v.N, at: at, end: end}
-	if !last.known {
-		return 0, last, false, false
-	}
-	if v.N < last.n {
-		return 0, last, false, true
-	}
-	return v.N - last.n, last, true, false
 }
 
 // series are the series of one target under one name.

@@ -43,6 +43,7 @@ func TestWatchCostsOneRequest(t *testing.T) {
 		if err := r.tree.RemovePod(string(p.UID)); err != nil {
 			t.Fatal(err)
 		}
+		r.tick() // may hold the pod's last moments
 	}
 	if got := r.host.Counter(t, "podjoule.k8s.discovery", attribute.String("mode", modeWatch)); got != 1 {
 		t.Errorf("the mode is watch: %d, want 1", got)

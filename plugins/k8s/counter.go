@@ -1,0 +1,70 @@
+package k8s
+
+import (
+	"time"
+
+	"github.com/podjoule/podjoule/cgroup"
+)
+
+// counter follows one cumulative counter. What it counts is kept until it is
+// taken, so that a reading that fails loses nothing, nor does an end between two
+// ticks.
+type counter struct {
+	known bool
+	n     uint64    // the last reading
+	at    time.Time // when it was read
+	stale bool      // it was to be read since, and could not be
+
+	sum     uint64    // counted since the last time that it was taken
+	counted bool      // there was a reading since then that had one before it
+	from    time.Time // when that began to be counted
+	end     time.Time // the end of the window in which it was taken last; zero before
+}
+
+// bornCounter is a counter that was made between two moments, and so began at zero.
+// The window that ended last is the one after which it counts.
+func bornCounter(after, end time.Time) counter {
+	return counter{known: true, at: after, from: after, end: end}
+}
+
+// read takes a reading. It reports whether the counter went backwards, which makes
+// a new baseline.
+func (c *counter) read(v cgroup.Value, at time.Time) (back bool) {
+	if c.stale = !v.Known; c.stale {
+		return false
+	}
+	switch {
+	case !c.known:
+		c.from = at
+	case v.N < c.n:
+		back = true
+	default:
+		c.sum += v.N - c.n
+		c.counted = true
+	}
+	c.known, c.n, c.at = true, v.N, at
+	return back
+}
+
+// amount is what was counted from one time to another.
+type amount struct {
+	n      uint64
+	passed time.Duration // between the readings
+	since  time.Time     // the end of the window of the amount before; zero for the first
+}
+
+// take returns what was counted since it was last called, for the window that ends
+// at end. It reports false when there was no second reading in that time.
+func (c *counter) take(end time.Time) (amount, bool) {
+	if !c.known {
+		return amount{}, false
+	}
+	a, ok := amount{c.sum, c.at.Sub(c.from), c.end}, c.counted
+	c.sum, c.counted, c.from, c.end = 0, false, c.at, end
+	return a, ok
+}
+
+// carry takes over what another counter has counted and nobody has taken.
+func (c *counter) carry(old *counter) {
+	c.sum, c.counted, c.from, c.end = old.sum, old.counted, old.from, old.end
+}

@@ -1,0 +1,137 @@
+package k8s
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/podjoule/podjoule/cgroup"
+)
+
+const (
+	// scanInterval is how often cgroups are looked at where the kernel does not
+	// tell when they come and go, and rewatchInterval how often it is asked again
+	// to do so.
+	scanInterval    = time.Second
+	rewatchInterval = time.Minute
+)
+
+// follow looks at cgroups when they come and go, so that a pod is read from its
+// first moments to its last, wherever the ticks are. It returns when the context ends.
+func (s *source) follow(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if events := s.watchCgroups(); events != nil {
+			s.followEvents(ctx, events)
+			continue
+		}
+		for began := time.Now(); time.Since(began) < rewatchInterval && sleep(ctx, time.Now(), scanInterval); {
+			s.catchUp()
+		}
+	}
+	return nil
+}
+
+// watchCgroups has the kernel tell about cgroups from now on, or returns nil.
+func (s *source) watchCgroups() *cgroup.Events {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	events, err := s.finder.Watch()
+	if err != nil {
+		s.refuse()
+		return nil
+	}
+	_ = s.look(time.Now(), true) // an error comes again in the next tick, which tells it
+	return events
+}
+
+// followEvents looks at what the events tell, and now and then at everything, as
+// long as there are events.
+func (s *source) followEvents(ctx context.Context, events *cgroup.Events) {
+	for {
+		limited, cancel := context.WithTimeout(ctx, s.pause())
+		err := events.Wait(limited)
+		cancel()
+		if ctx.Err() != nil || err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return
+		}
+		s.catchUp()
+	}
+}
+
+// catchUp takes note of what came and went, and tells the discovery which names
+// are missing now.
+func (s *source) catchUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.look(time.Now(), true) // an error comes again in the next tick, which tells it
+	if s.changed {
+		s.ask()
+	}
+}
+
+// look takes note of what came and went until now. Now and then it looks through
+// the whole tree, which finds kubepods folders, and whatever else was missed. With
+// read, it reads those that are new and those in which something happened.
+func (s *source) look(now time.Time, read bool) error {
+	var changes *cgroup.Changes
+	var err error
+	if s.searched.IsZero() || now.Sub(s.searched) >= s.searchPause() {
+		s.searched = now
+		changes, err = s.finder.Scan(true)
+	} else {
+		changes, err = s.finder.Update()
+	}
+	s.take(changes, read)
+	s.refuse()
+	return err
+}
+
+// pause is how long it is until the whole tree is to be looked through.
+func (s *source) pause() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(s.searchPause()-time.Since(s.searched), time.Millisecond)
+}
+
+// searchPause is how often the whole tree is looked through.
+func (s *source) searchPause() time.Duration {
+	if len(s.targets) == 0 && s.finder.Lost() {
+		return lostInterval // an empty folder beside one with pods is none to wait for
+	}
+	return searchInterval
+}
+
+// refuse keeps why the kernel does not tell about cgroups, if so.
+func (s *source) refuse() {
+	why := s.finder.Refused()
+	if why == nil {
+		s.refused.Store(nil)
+		return
+	}
+	kept := fmt.Errorf("pods that come and go are found by scanning alone, every %v: %w", scanInterval, why)
+	s.refused.Store(&kept)
+}
+
+// glance reads a target out of turn. What cannot be read is left to the next tick,
+// which tells why. Memory is a state at a tick: it is read for pods only that may
+// not live to see one.
+func (s *source) glance(t *target) {
+	_ = s.readCPU(t)
+	if !t.shown {
+		_ = s.readMemory(t)
+	}
+}
+
+// glanceInto reads a pod in whose cgroup something happened, and its containers.
+func (s *source) glanceInto(pod *target) {
+	s.glance(pod)
+	if len(s.byFound) == len(s.pods) {
+		return // there are only pods
+	}
+	for _, t := range s.targets {
+		if !t.isPod() && t.lives() && t.found.UID == pod.found.UID {
+			s.glance(t)
+		}
+	}
+}
