@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,23 +16,54 @@ import (
 
 // Events tells when a Finder has something to update. It may be used while the
 // finder is.
-type Events struct{ file *os.File }
+type Events struct {
+	file *os.File
 
-// Wait waits until something happened that Finder.Update has not looked at, or
-// until the context ends. The error wraps os.ErrClosed when the finder does not
-// watch any more, and is else that of the context.
+	mu    sync.Mutex
+	woken bool
+}
+
+// past is a deadline that ends a wait at once.
+var past = time.Unix(1, 0)
+
+// Wake ends the wait that is under way, or the next one.
+func (e *Events) Wake() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.woken = true
+	_ = e.file.SetReadDeadline(past) // fails only when closed, which ends the wait too
+}
+
+// begin reports whether there is something to wait for.
+func (e *Events) begin() (bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.woken {
+		e.woken = false
+		return false, nil
+	}
+	return true, e.file.SetReadDeadline(time.Time{})
+}
+
+// Wait waits until something happened that Finder.Update has not looked at, until
+// Wake is called or until the context ends. The error wraps os.ErrClosed when the
+// finder does not watch any more, and is else that of the context.
 func (e *Events) Wait(ctx context.Context) error {
 	conn, err := e.file.SyscallConn()
 	if err != nil {
 		return errNoEvents
 	}
-	if err := e.file.SetReadDeadline(time.Time{}); err != nil {
+	wait, err := e.begin()
+	if err != nil {
 		return errNoEvents
+	}
+	if !wait {
+		return nil
 	}
 	over := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(over)
-		_ = e.file.SetReadDeadline(time.Unix(1, 0)) // fails only when closed, which ends the wait too
+		_ = e.file.SetReadDeadline(past)
 	})
 	defer func() {
 		if !stop() {
@@ -47,6 +79,9 @@ func (e *Events) Wait(ctx context.Context) error {
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		_, err = e.begin() // woken
+		return err
 	}
 	return errNoEvents
 }
@@ -76,7 +111,7 @@ func (f *Finder) Watch() (*Events, error) {
 	if f.notifier == nil {
 		return nil, f.refused
 	}
-	return &Events{w.file}, nil
+	return &Events{file: w.file}, nil
 }
 
 // Refused is why the finder watches no more; nil while it does, and when it was

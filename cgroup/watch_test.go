@@ -341,6 +341,15 @@ func TestWaitEnds(t *testing.T) {
 	update(t, f)
 	ended := make(chan error)
 	go func() { ended <- events.Wait(t.Context()) }()
+	events.Wake()
+	if err := <-ended; err != nil {
+		t.Errorf("woken: %v", err)
+	}
+	events.Wake()
+	if err := events.Wait(t.Context()); err != nil {
+		t.Errorf("woken before: %v", err)
+	}
+	go func() { ended <- events.Wait(t.Context()) }()
 	f.Close()
 	if err := <-ended; !errors.Is(err, os.ErrClosed) {
 		t.Errorf("the finder is closed: %v, want os.ErrClosed", err)

@@ -4,6 +4,7 @@ package cgrouptest
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,8 +42,25 @@ func New(t testing.TB) *Machine {
 	if len(m.Dirs) == 0 {
 		t.Skipf("there are no cgroups at %s", Root)
 	}
+	t.Cleanup(m.clear)
 	m.Make(m.Top)
 	return m
+}
+
+// clear removes all that was made, children before their parents.
+func (m *Machine) clear() {
+	for _, dir := range m.Dirs {
+		var made []string
+		_ = filepath.WalkDir(filepath.Join(dir, m.Top), func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.IsDir() {
+				made = append(made, path)
+			}
+			return nil // what cannot be listed cannot be removed either, and that is told
+		})
+		for _, path := range slices.Backward(made) {
+			m.remove(path)
+		}
+	}
 }
 
 // Make makes a cgroup, unless it is there.
@@ -59,7 +77,6 @@ func (m *Machine) Make(path string) {
 		if path != m.Top {
 			m.delegate(filepath.Join(dir, filepath.Dir(path)))
 		}
-		m.t.Cleanup(func() { m.remove(filepath.Join(dir, path)) })
 	}
 }
 

@@ -111,11 +111,36 @@ func (b *book) fail(err error, asked time.Time) {
 	b.current.Store(&directory{pods: b.current.Load().pods, asked: asked, err: err})
 }
 
+// tidy forgets the pods that are gone for long enough, in maps that are made anew:
+// one that was emptied keeps its memory.
+func (b *book) tidy(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := len(b.gone)
+	b.forget(now)
+	if len(b.gone) == before {
+		return
+	}
+	b.live, b.gone = maps.Clone(b.live), maps.Clone(b.gone)
+	d := *b.current.Load()
+	d.pods = b.pods()
+	b.current.Store(&d)
+}
+
+func (b *book) forget(now time.Time) {
+	maps.DeleteFunc(b.gone, func(uid string, d departed) bool { return b.live[uid] != nil || now.Sub(d.at) > goneFor })
+}
+
 // publish makes a directory of what is known.
 func (b *book) publish(asked time.Time) {
 	now := time.Now()
 	b.answered = now
-	maps.DeleteFunc(b.gone, func(uid string, d departed) bool { return b.live[uid] != nil || now.Sub(d.at) > goneFor })
+	b.forget(now)
+	b.current.Store(&directory{pods: b.pods(), asked: asked})
+}
+
+// pods returns all pods that are known by the UIDs in their cgroups' names.
+func (b *book) pods() map[string]*pod {
 	pods := make(map[string]*pod, len(b.live)+len(b.gone))
 	enter := func(p *pod) {
 		pods[cgroup.UIDKey(p.uid)] = p
@@ -129,5 +154,5 @@ func (b *book) publish(asked time.Time) {
 	for _, p := range b.live { // after those gone, since a mirror that is made again keeps its hash
 		enter(p)
 	}
-	b.current.Store(&directory{pods: pods, asked: asked})
+	return pods
 }

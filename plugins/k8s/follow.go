@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/podjoule/podjoule/cgroup"
@@ -15,6 +16,9 @@ const (
 	// to do so.
 	scanInterval    = time.Second
 	rewatchInterval = time.Minute
+	// booking is how long after a container's end its pod is read once more: the
+	// kernel books the last moments of a process after it has left its cgroup.
+	booking = 20 * time.Millisecond
 )
 
 // follow looks at cgroups when they come and go, so that a pod is read from its
@@ -41,6 +45,7 @@ func (s *source) watchCgroups() *cgroup.Events {
 		s.refuse()
 		return nil
 	}
+	s.events = events
 	_ = s.look(time.Now(), true) // an error comes again in the next tick, which tells it
 	return events
 }
@@ -68,16 +73,18 @@ func (s *source) catchUp() {
 	if s.changed {
 		s.ask()
 	}
+	s.glanceAgain()
 }
 
 // look takes note of what came and went until now. Now and then it looks through
 // the whole tree, which finds kubepods folders, and whatever else was missed. With
-// read, it reads those that are new and those in which something happened.
+// read, it reads those that are new.
 func (s *source) look(now time.Time, read bool) error {
 	var changes *cgroup.Changes
 	var err error
 	if s.searched.IsZero() || now.Sub(s.searched) >= s.searchPause() {
 		s.searched = now
+		s.discovery.tidy(time.Now())
 		changes, err = s.finder.Scan(true)
 	} else {
 		changes, err = s.finder.Update()
@@ -87,11 +94,15 @@ func (s *source) look(now time.Time, read bool) error {
 	return err
 }
 
-// pause is how long it is until the whole tree is to be looked through.
+// pause is how long it is until there is something to do without an event.
 func (s *source) pause() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return max(s.searchPause()-time.Since(s.searched), time.Millisecond)
+	pause := s.searchPause() - time.Since(s.searched)
+	if len(s.touched) > 0 {
+		pause = min(pause, booking-time.Since(s.touched[0].at))
+	}
+	return max(pause, time.Millisecond)
 }
 
 // searchPause is how often the whole tree is looked through.
@@ -126,6 +137,8 @@ func (s *source) glance(t *target) {
 // glanceInto reads a pod in whose cgroup something happened, and its containers.
 func (s *source) glanceInto(pod *target) {
 	s.glance(pod)
+	s.touched = append(s.touched, touch{pod, time.Now()})
+	s.events.Wake() // the events may have been seen by a tick
 	if len(s.byFound) == len(s.pods) {
 		return // there are only pods
 	}
@@ -134,4 +147,24 @@ func (s *source) glanceInto(pod *target) {
 			s.glance(t)
 		}
 	}
+}
+
+// touch is that something happened in a pod's cgroup.
+type touch struct {
+	pod *target
+	at  time.Time
+}
+
+// glanceAgain reads the pods in which something happened a moment ago.
+func (s *source) glanceAgain() {
+	due := 0
+	for _, t := range s.touched {
+		if time.Since(t.at) < booking {
+			break
+		}
+		if due++; t.pod.lives() {
+			s.glance(t.pod)
+		}
+	}
+	s.touched = slices.Delete(s.touched, 0, due)
 }

@@ -10,11 +10,12 @@ import (
 	"github.com/podjoule/podjoule/cgroup"
 )
 
-// take notes which cgroups came and went.
+// take notes which cgroups came and went, and reads those in which something
+// happened and, with read, those that are new.
 func (s *source) take(changes *cgroup.Changes, read bool) {
 	now := time.Now()
 	for _, found := range changes.Touched {
-		if t := s.byFound[found]; t != nil && read {
+		if t := s.byFound[found]; t != nil {
 			s.glanceInto(t)
 		}
 	}

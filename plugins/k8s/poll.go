@@ -37,7 +37,7 @@ func (s *source) sweep(ctx context.Context, b *measure.Batch) error {
 		case !t.lives():
 			s.emit(t, b)
 			continue
-		case t.series == nil && t.cpu[total].known:
+		case t.series == nil && t.glanced:
 			continue // not shown: its next reading waits until it is
 		}
 		err := s.read(t)
@@ -59,6 +59,7 @@ func (s *source) sweep(ctx context.Context, b *measure.Batch) error {
 func (s *source) read(t *target) error { return errors.Join(s.readCPU(t), s.readMemory(t)) }
 
 func (s *source) readCPU(t *target) error {
+	t.glanced = true
 	if !s.measuresCPU {
 		return nil
 	}

@@ -41,6 +41,8 @@ type source struct {
 	windowEnd time.Time // of the last tick
 	changed   bool      // targets came or went since the last tick
 	endings   int       // targets that are gone
+	touched   []touch   // pods to be read again, the first one first
+	events    *cgroup.Events
 
 	targets   []*target // pods and containers, in the order of their appearance
 	byFound   map[*cgroup.Found]*target

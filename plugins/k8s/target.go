@@ -25,8 +25,9 @@ type target struct {
 	lists  int
 	held   bool // it is gone, and waits for its name
 
-	series *series // nil until it may be shown
-	shown  bool    // its memory, at least once
+	series  *series // nil until it may be shown
+	glanced bool    // it was read, at least once
+	shown   bool    // its memory was emitted, at least once
 }
 
 func (t *target) lives() bool { return t.gone.IsZero() }
