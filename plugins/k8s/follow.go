@@ -16,9 +16,11 @@ const (
 	// to do so.
 	scanInterval    = time.Second
 	rewatchInterval = time.Minute
-	// booking is how long after a container's end its pod is read once more: the
-	// kernel books the last moments of a process after it has left its cgroup.
-	booking = 20 * time.Millisecond
+	// After a container's end its pod is read again, at first so soon, then after
+	// pauses that grow as often as this: the kernel books the last moments of a
+	// process after it has left its cgroup, on a busy machine some time after.
+	firstGlance = 10 * time.Millisecond
+	moreGlances = 4
 )
 
 // follow looks at cgroups when they come and go, so that a pod is read from its
@@ -99,8 +101,8 @@ func (s *source) pause() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pause := s.searchPause() - time.Since(s.searched)
-	if len(s.touched) > 0 {
-		pause = min(pause, booking-time.Since(s.touched[0].at))
+	for _, t := range s.touched {
+		pause = min(pause, time.Until(t.due))
 	}
 	return max(pause, time.Millisecond)
 }
@@ -137,8 +139,8 @@ func (s *source) glance(t *target) {
 // glanceInto reads a pod in whose cgroup something happened, and its containers.
 func (s *source) glanceInto(pod *target) {
 	s.glance(pod)
-	s.touched = append(s.touched, touch{pod, time.Now()})
-	s.events.Wake() // the events may have been seen by a tick
+	s.touched = append(s.touched, touch{pod, time.Now().Add(firstGlance), moreGlances})
+	s.events.Wake() // what happened may have been seen by a tick
 	if len(s.byFound) == len(s.pods) {
 		return // there are only pods
 	}
@@ -151,20 +153,25 @@ func (s *source) glanceInto(pod *target) {
 
 // touch is that something happened in a pod's cgroup.
 type touch struct {
-	pod *target
-	at  time.Time
+	pod  *target
+	due  time.Time // when the pod is to be read again
+	left int       // how often
 }
 
 // glanceAgain reads the pods in which something happened a moment ago.
 func (s *source) glanceAgain() {
-	due := 0
-	for _, t := range s.touched {
-		if time.Since(t.at) < booking {
-			break
+	now := time.Now()
+	for i := range s.touched {
+		t := &s.touched[i]
+		if !t.pod.lives() {
+			t.left = 0
 		}
-		if due++; t.pod.lives() {
-			s.glance(t.pod)
+		if t.left == 0 || now.Before(t.due) {
+			continue
 		}
+		s.glance(t.pod)
+		t.left--
+		t.due = now.Add(firstGlance << (2 * (moreGlances - t.left)))
 	}
-	s.touched = slices.Delete(s.touched, 0, due)
+	s.touched = slices.DeleteFunc(s.touched, func(t touch) bool { return t.left == 0 })
 }

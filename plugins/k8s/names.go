@@ -138,13 +138,13 @@ func (s *source) name(d *directory, b *measure.Batch) {
 			}
 		}
 		foreign := ours && t.tree.named == 0
-		switch shown := s.shows(t, foreign, b.Last); {
+		t.held = s.waits(t, foreign, b.Last)
+		switch shown := !t.held && s.shows(t, foreign, b.Last); {
 		case shown && t.series == nil:
 			t.series = s.newSeries(t)
 		case !shown:
 			s.hide(t, b)
 		}
-		t.held = !t.lives() && s.waits(t, foreign, b.Last)
 	}
 	s.self.named.Store(int64(named))
 	s.self.unnamed.Store(int64(unnamed))
@@ -221,14 +221,14 @@ func (s *source) shows(t *target, foreign, last bool) bool {
 // asked reports whether the API server had its chance to name a target.
 func (s *source) asked(t *target) bool { return t.lists > 0 || s.directory.err != nil }
 
-// waits reports whether a target that is gone may still get its name: that of a
-// container comes with its pod's status, which the kubelet takes its time to tell.
+// waits reports whether a target that is gone may still get its name. What it used
+// is not lost meanwhile.
 func (s *source) waits(t *target, foreign, last bool) bool {
-	if t.pod != nil || foreign || last || time.Since(t.gone) > heldFor {
+	if t.lives() || t.pod != nil || foreign || last || time.Since(t.gone) > heldFor {
 		return false
 	}
 	if t.isPod() {
-		return !s.asked(t) && cgroup.LikelyUID(t.found.UID) && s.pods[cgroup.UIDKey(t.found.UID)] == t
+		return s.directory.err == nil && cgroup.LikelyUID(t.found.UID) && s.pods[cgroup.UIDKey(t.found.UID)] == t
 	}
 	return t.lists < enoughLists
 }

@@ -23,7 +23,7 @@ const (
 	// share is in the pod's own numbers. It also ends the search for the names
 	// of pods in another node's tree.
 	enoughLists = 5
-	// heldFor is how long a container that is gone waits for its name.
+	// heldFor is how long a cgroup that is gone without a name waits for it.
 	heldFor = 30 * time.Second
 )
 
@@ -41,7 +41,7 @@ type source struct {
 	windowEnd time.Time // of the last tick
 	changed   bool      // targets came or went since the last tick
 	endings   int       // targets that are gone
-	touched   []touch   // pods to be read again, the first one first
+	touched   []touch   // pods to be read again soon
 	events    *cgroup.Events
 
 	targets   []*target // pods and containers, in the order of their appearance
