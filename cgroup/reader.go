@@ -40,6 +40,22 @@ func (h *Hierarchy) Reader(path string) *Reader {
 	return r
 }
 
+// Files is how many files a Reader holds open at most.
+func (h *Hierarchy) Files() int {
+	files := 0
+	switch {
+	case h.cpu.dir == "":
+	case h.cpu.v2:
+		files++
+	default:
+		files += 3
+	}
+	if h.memory.dir != "" {
+		files += 2
+	}
+	return files
+}
+
 // Path returns the path that the reader was made for.
 func (r *Reader) Path() string { return r.path }
 

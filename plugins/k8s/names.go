@@ -241,7 +241,7 @@ func (s *source) hide(t *target, b *measure.Batch) {
 	}
 }
 
-// judge keeps what is wrong with the tree as a whole: unknown are the cgroups that
+// judge keeps what is wrong as a whole: unknown are the cgroups that
 // the API server had its chance to name.
 func (s *source) judge(named, unknown int) {
 	var err error
@@ -251,6 +251,9 @@ func (s *source) judge(named, unknown int) {
 	case named == 0 && unknown > 0:
 		err = fmt.Errorf("the API server knows none of the pods whose cgroups are here: is k8s_node = %q the name of this node?", s.node)
 	default:
+		err = s.checkFiles()
+	}
+	if err == nil {
 		s.wrong.Store(nil)
 		return
 	}

@@ -31,6 +31,8 @@ const (
 type source struct {
 	node                        string
 	measuresCPU, measuresMemory bool
+	measuresContainers          bool
+	files                       uint64 // that may be open
 	discovery                   *discovery
 	hierarchy                   *cgroup.Hierarchy
 
@@ -68,17 +70,23 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 	if err != nil {
 		return nil, err
 	}
+	files, err := fileLimit()
+	if err != nil {
+		return nil, err
+	}
 	return &source{
-		node:           node,
-		measuresCPU:    c.measures("cpu"),
-		measuresMemory: c.measures("memory"),
-		discovery:      found,
-		hierarchy:      hierarchy,
-		finder:         hierarchy.Finder(c.Containers),
-		byFound:        make(map[*cgroup.Found]*target),
-		pods:           make(map[string]*target),
-		trees:          make(map[string]*tree),
-		self:           self,
+		node:               node,
+		measuresCPU:        c.measures("cpu"),
+		measuresMemory:     c.measures("memory"),
+		measuresContainers: c.Containers,
+		files:              files,
+		discovery:          found,
+		hierarchy:          hierarchy,
+		finder:             hierarchy.Finder(c.Containers),
+		byFound:            make(map[*cgroup.Found]*target),
+		pods:               make(map[string]*target),
+		trees:              make(map[string]*tree),
+		self:               self,
 	}, nil
 }
 
