@@ -164,6 +164,9 @@ func (f *Finder) Update() (*Changes, error) {
 	if f.missed {
 		return f.scanAll(nil)
 	}
+	if len(f.due) == 0 {
+		return &f.changes, nil
+	}
 	f.scan++
 	// Folders before those in them, which may have been removed with them.
 	due := slices.SortedFunc(maps.Keys(f.due), func(a, b *node) int { return cmp.Compare(len(a.path), len(b.path)) })

@@ -1,7 +1,7 @@
 # Checks the results of scripts/bench: a sweep may cost at most 1.5 times what a
 # pread of the same files costs, and it may not allocate. Of several runs, the
 # best ratio counts, because a busy machine only makes it worse; every one must
-# be free of allocations.
+# be free of allocations. A pod's baseline is taken within 100 ms of its birth.
 
 BEGIN {
 	ratio["BenchmarkSweep/ratio"]
@@ -32,6 +32,8 @@ END {
 		if (!(key in worst)) fault(name " reported no allocs/op: did it run?")
 		else if (worst[key] > 0) fault(name ": " worst[key] " allocations a sweep; the limit is 0")
 	}
+	birth = "BenchmarkBirth ms/birth-p99"
+	if (birth in best && best[birth] > 100) fault("from a birth to its baseline: " best[birth] " ms; the limit is 100 ms")
 	if (faults) exit 1
 	print "the benchmarks are within their limits"
 }

@@ -83,6 +83,9 @@ func BenchmarkPoll(b *testing.B) {
 		b.Fatal(err)
 	}
 	s, _ := offline(b, root, pods...)
+	if s.watchCgroups() == nil {
+		b.Fatal(s.finder.Refused())
+	}
 	batch := new(measure.Batch)
 	end := time.Now()
 	poll := func() {

@@ -10,7 +10,7 @@ const (
 	// maxPods is how many pods a kubelet admits unless it is told otherwise, and
 	// podContainers how many containers a pod is thought to have, its sandbox
 	// included.
-	maxPods      = 110
+	maxPods       = 110
 	podContainers = 4
 	// otherFiles is what the rest of the agent may hold open.
 	otherFiles = 100

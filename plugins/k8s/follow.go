@@ -118,6 +118,7 @@ func (s *source) searchPause() time.Duration {
 // refuse keeps why the kernel does not tell about cgroups, if so.
 func (s *source) refuse() {
 	why := s.finder.Refused()
+	s.self.scanning.Store(s.events == nil || why != nil)
 	if why == nil {
 		s.refused.Store(nil)
 		return

@@ -14,8 +14,9 @@ import (
 // instruments count the plugin's own work.
 type instruments struct {
 	resets, readErrors metric.Int64Counter
-	// Targets with and without a name, as of the last tick.
-	named, unnamed atomic.Int64
+	// As of the last tick:
+	pods, unresolved atomic.Int64
+	scanning         atomic.Bool // the kernel does not tell of cgroups
 
 	registration metric.Registration
 }
@@ -31,13 +32,18 @@ func newInstruments(meter metric.Meter, tokens *token.Source, d *discovery) (*in
 		metric.WithDescription("Cgroups of which a file could not be read or understood in a tick")); err != nil {
 		return nil, err
 	}
-	cgroups, err := meter.Int64ObservableGauge("podjoule.k8s.cgroups",
-		metric.WithDescription("Cgroups of pods and containers whose name the API server knows"))
+	pods, err := meter.Int64ObservableGauge("podjoule.pods",
+		metric.WithDescription("Pods whose cgroups are here"))
 	if err != nil {
 		return nil, err
 	}
-	unresolved, err := meter.Int64ObservableGauge("podjoule.k8s.unresolved_cgroups",
-		metric.WithDescription("Cgroups of pods and containers whose name the API server does not know, or not yet"))
+	unresolved, err := meter.Int64ObservableGauge("podjoule.pods.unresolved",
+		metric.WithDescription("Pods whose cgroups are here and whose names are not known, or not yet"))
+	if err != nil {
+		return nil, err
+	}
+	births, err := meter.Int64ObservableGauge("podjoule.k8s.births",
+		metric.WithDescription("1 for the way in which pods that come and go are found now: inotify, or scan where the kernel allows no more watches"))
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +69,13 @@ func newInstruments(meter metric.Meter, tokens *token.Source, d *discovery) (*in
 	}
 	in.registration, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		stats := tokens.Stats()
-		o.ObserveInt64(cgroups, in.named.Load())
-		o.ObserveInt64(unresolved, in.unnamed.Load())
+		o.ObserveInt64(pods, in.pods.Load())
+		o.ObserveInt64(unresolved, in.unresolved.Load())
+		way := "inotify"
+		if in.scanning.Load() {
+			way = "scan"
+		}
+		o.ObserveInt64(births, 1, metric.WithAttributes(attribute.String("way", way)))
 		o.ObserveInt64(mode, 1, metric.WithAttributes(attribute.String("mode", d.mode())))
 		if last := d.lastAnswer(); !last.IsZero() {
 			o.ObserveFloat64(age, time.Since(last).Seconds())
@@ -72,7 +83,7 @@ func newInstruments(meter metric.Meter, tokens *token.Source, d *discovery) (*in
 		o.ObserveInt64(retrievals, int64(stats.Retrievals))
 		o.ObserveInt64(failures, int64(stats.Failures))
 		return nil
-	}, cgroups, unresolved, mode, age, retrievals, failures)
+	}, pods, unresolved, births, mode, age, retrievals, failures)
 	return in, err
 }
 

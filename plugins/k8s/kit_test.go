@@ -33,7 +33,7 @@ type rig struct {
 }
 
 // newAPI serves an empty API server.
-func newAPI(t *testing.T) (*simnode.API, string) {
+func newAPI(t testing.TB) (*simnode.API, string) {
 	t.Helper()
 	api := simnode.NewAPI()
 	url, err := api.Listen()
@@ -77,7 +77,7 @@ func (r *rig) start(change ...func(*Config)) {
 }
 
 // start opens the plugin and runs it until the test ends.
-func start(t *testing.T, change ...func(*Config)) (*source, *plugintest.Host) {
+func start(t testing.TB, change ...func(*Config)) (*source, *plugintest.Host) {
 	t.Helper()
 	c := defaults()
 	c.Node = node
@@ -128,7 +128,7 @@ func (r *rig) tryTick() (*measure.Batch, error) {
 }
 
 // eventually waits for what another goroutine brings about.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {

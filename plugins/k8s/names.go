@@ -127,14 +127,17 @@ func (s *source) name(d *directory, b *measure.Batch) {
 	}
 	s.directory = d
 	ours := s.ours()
-	named, unnamed, unknown := 0, 0, 0
+	pods, unresolved, named, unknown := 0, 0, 0, 0
 	for _, t := range s.targets {
 		if t.pod != nil {
 			named++
-		} else {
-			unnamed++
-			if t.lists > 0 {
-				unknown++
+		} else if t.lists > 0 {
+			unknown++
+		}
+		if t.isPod() {
+			pods++
+			if t.pod == nil {
+				unresolved++
 			}
 		}
 		foreign := ours && t.tree.named == 0
@@ -146,8 +149,8 @@ func (s *source) name(d *directory, b *measure.Batch) {
 			s.hide(t, b)
 		}
 	}
-	s.self.named.Store(int64(named))
-	s.self.unnamed.Store(int64(unnamed))
+	s.self.pods.Store(int64(pods))
+	s.self.unresolved.Store(int64(unresolved))
 	s.ask()
 	s.judge(named, unknown)
 }

@@ -396,6 +396,9 @@ func TestSeriesKeepTheContract(t *testing.T) {
 func TestPollAllocatesNothing(t *testing.T) {
 	tree, p, _ := onePod(t, simnode.V1)
 	s, _ := offline(t, tree.Root(), p)
+	if s.watchCgroups() == nil {
+		t.Fatal(s.finder.Refused())
+	}
 	b := new(measure.Batch)
 	end := time.Now()
 	step := func() {
