@@ -3,49 +3,17 @@ package cgroup
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-)
 
-// limited runs a test again as a process in a user namespace of its own, in which
-// the kernel's limit is another one, and reports whether this is that process.
-func limited(t *testing.T, limit, value string) bool {
-	t.Helper()
-	const inside = "PODJOULE_TEST_LIMITED"
-	if os.Getenv(inside) != "" {
-		if err := os.WriteFile(filepath.Join("/proc/sys/user", limit), []byte(value), 0); err != nil {
-			t.Fatal(err)
-		}
-		return true
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self, "-test.v", "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), inside+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-	}
-	out, err := cmd.CombinedOutput()
-	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
-		t.Skipf("no user namespace to be had: %v", err)
-	}
-	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
-		t.Errorf("in a user namespace with %s = %s: %v\n%s", limit, value, err, out)
-	}
-	return false
-}
+	"github.com/podjoule/podjoule/cgroup/cgrouptest"
+)
 
 // Where watches run out, the setting is named, and updates go on by looking at
 // everything; nothing that was watched before is missed.
 func TestWatchesRunOut(t *testing.T) {
-	if !limited(t, "max_inotify_watches", "4") {
+	if !cgrouptest.Limited(t, "max_inotify_watches", "4") {
 		return
 	}
 	root := t.TempDir()
@@ -89,7 +57,7 @@ func TestWatchesRunOut(t *testing.T) {
 }
 
 func TestInstancesRunOut(t *testing.T) {
-	if !limited(t, "max_inotify_instances", "0") {
+	if !cgrouptest.Limited(t, "max_inotify_instances", "0") {
 		return
 	}
 	root := t.TempDir()

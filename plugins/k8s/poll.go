@@ -77,7 +77,11 @@ func (s *source) readMemory(t *target) error {
 	if !s.measuresMemory {
 		return nil
 	}
-	return t.reader.Memory(&s.buf, &t.memory)
+	err := t.reader.Memory(&s.buf, &s.memory)
+	if t.stale = errors.Is(err, cgroup.ErrGone); !t.stale {
+		t.memory = s.memory
+	}
+	return err
 }
 
 // emit adds what is known of a target and was not emitted yet.
@@ -92,7 +96,7 @@ func (s *source) emit(t *target, b *measure.Batch) {
 			t.cpu[kind].end = b.End // what was counted already belongs to the next window
 		}
 	}
-	if t.lives() || !t.shown {
+	if t.lives() && !t.stale || !t.lives() && !t.shown {
 		s.emitMemory(t, b)
 	}
 }

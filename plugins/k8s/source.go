@@ -52,8 +52,9 @@ type source struct {
 	trees     map[string]*tree   // by the path of kubepods
 	directory *directory         // that the targets were last named from
 
-	buf cgroup.Buffer
-	cpu cgroup.CPU
+	buf    cgroup.Buffer
+	cpu    cgroup.CPU
+	memory cgroup.Memory
 
 	self    *instruments
 	wrong   atomic.Pointer[error] // what is wrong with the tree, for Ready

@@ -14,6 +14,7 @@ type target struct {
 	reader *cgroup.Reader
 	cpu    [kinds]counter
 	memory cgroup.Memory // as last read
+	stale  bool          // the memory: its cgroup was gone when it was to be read again
 	since  time.Time     // when it was first seen
 	gone   time.Time     // when its end was seen; zero while it lives
 	tree   *tree
