@@ -84,11 +84,16 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, code int, obj runti
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	text, err := compressed(w.Header(), r, body.Bytes())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", info.MediaType)
-	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(code)
 	// A client that has gone away is no concern of the server.
-	_, _ = w.Write(body.Bytes())
+	_, _ = w.Write(text)
 }
 
 // failAccept answers 406, in JSON.
