@@ -22,6 +22,23 @@ const (
 	maxWatchSeconds = 24 * 60 * 60
 )
 
+// A watch that allows bookmarks gets one about each minute, and a last one shortly
+// before its end, so that the next watch goes on from a version that is known.
+const (
+	bookmarkInterval = time.Minute
+	lastBookmark     = 2 * time.Second // before the end
+)
+
+// nextBookmark tells when the next bookmark of a watch is due that has a time left;
+// none follows the last.
+func nextBookmark(left time.Duration) <-chan time.Time {
+	after := min(bookmarkInterval, left-lastBookmark)
+	if after <= 0 {
+		return nil
+	}
+	return time.After(after)
+}
+
 // serveWatch streams changes until the client leaves, the watch's time is over,
 // its version is forgotten or watches are cut.
 func (a *API) serveWatch(w http.ResponseWriter, r *http.Request, s *selection) {
@@ -34,8 +51,10 @@ func (a *API) serveWatch(w http.ResponseWriter, r *http.Request, s *selection) {
 	if s.TimeoutSeconds != nil && *s.TimeoutSeconds > 0 {
 		timeout = time.Duration(min(*s.TimeoutSeconds, maxWatchSeconds)) * time.Second
 	}
+	deadline := time.Now().Add(timeout)
 	end := time.NewTimer(timeout)
 	defer end.Stop()
+	bookmark := nextBookmark(timeout)
 
 	pods, version, next := a.store.current()
 	if s.SendInitialEvents != nil && *s.SendInitialEvents && s.version > version {
@@ -43,7 +62,7 @@ func (a *API) serveWatch(w http.ResponseWriter, r *http.Request, s *selection) {
 		return
 	}
 	out := newFrames(w, a.media, info)
-	bookmarks, cuts := next.bookmarks, next.cuts
+	bookmarks, cuts, due := next.bookmarks, next.cuts, false
 	initial := s.version == 0
 	if s.SendInitialEvents != nil {
 		initial = *s.SendInitialEvents
@@ -76,8 +95,8 @@ func (a *API) serveWatch(w http.ResponseWriter, r *http.Request, s *selection) {
 		for _, c := range changes {
 			out.change(s, c)
 		}
-		if next.bookmarks != bookmarks {
-			bookmarks = next.bookmarks
+		if due || next.bookmarks != bookmarks {
+			due, bookmarks = false, next.bookmarks
 			if s.AllowWatchBookmarks {
 				out.bookmark(version, nil)
 			}
@@ -87,6 +106,8 @@ func (a *API) serveWatch(w http.ResponseWriter, r *http.Request, s *selection) {
 		}
 		select {
 		case <-next.wake:
+		case <-bookmark:
+			due, bookmark = true, nextBookmark(time.Until(deadline))
 		case <-r.Context().Done():
 			return
 		case <-end.C:
