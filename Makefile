@@ -40,6 +40,10 @@ fuzz: ## run every fuzz target for FUZZTIME (60s) each
 bench: ## measure a sweep, BENCHTIME (1s) a run, and check it against its limits
 	scripts/bench
 
+.PHONY: performance
+performance: ## measure what discovery costs the API server, and write docs/performance.md anew
+	go test ./docs -run TestDiscoveryCosts -update -count=1
+
 .PHONY: e2e
 e2e: ## run the end-to-end tests on a real node, which it makes here (root; the first time builds Kubernetes)
 	e2e/run
