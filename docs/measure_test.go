@@ -38,34 +38,40 @@ func measureMode(t *testing.T, setting string, streaming bool) mode {
 	got := mode{kubelet: new(mode)}
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, streaming)
-		m.start(setting)
-		got.start, got.kubelet.start = m.pass(4 * interval)
+		got.start, got.kubelet.start = m.during(func() {
+			m.start(setting)
+			m.pass(4 * interval)
+		})
 		m.complete()
 		m.pass(5 * time.Minute) // what the start needed is put away
-		m.server.cut()
-		got.cut, _ = m.pass(recovery)
+		got.cut, _ = m.during(func() {
+			m.server.cut()
+			m.pass(recovery)
+		})
 		m.pass(time.Minute)
-		m.server.away.Store(true)
-		m.server.cut()
-		m.pass(absence)
-		m.server.away.Store(false)
-		got.absent, _ = m.pass(recovery)
+		got.absent, _ = m.during(func() {
+			m.server.away.Store(true)
+			m.server.cut()
+			m.pass(absence)
+			m.server.away.Store(false)
+			m.pass(recovery)
+		})
 		m.pass(5 * time.Minute)
 		m.every = time.Minute // nothing appears that could be seen sooner
-		got.quiet, got.kubelet.quiet = m.pass(time.Hour)
+		got.quiet, got.kubelet.quiet = m.during(func() { m.pass(time.Hour) })
 		m.every = interval
 		got.open, got.kubelet.open = m.server.open(), m.host.open()
 		m.complete()
 
-		server, kubelet := m.server.cost(), m.host.cost()
-		for range replacements {
-			m.replace()
-			m.pass(replacementPause)
-			m.complete()
-		}
-		// The replacements took half an hour.
-		got.replaced = m.server.cost().less(server).less(got.quiet.by(t, 2)).by(t, replacements)
-		got.kubelet.replaced = m.host.cost().less(kubelet).less(got.kubelet.quiet.by(t, 2)).by(t, replacements)
+		server, kubelet := m.during(func() { // half an hour
+			for range replacements {
+				m.replace()
+				m.pass(replacementPause)
+				m.complete()
+			}
+		})
+		got.replaced = server.less(got.quiet.by(t, 2)).by(t, replacements)
+		got.kubelet.replaced = kubelet.less(got.kubelet.quiet.by(t, 2)).by(t, replacements)
 	})
 	return got
 }

@@ -132,11 +132,17 @@ func (m *machine) start(mode string) {
 	m.source = opened.(plugin.Source)
 }
 
-// pass lets time pass, in which the agent measures, and returns what that
-// cost the API server and the kubelet.
-func (m *machine) pass(length time.Duration) (server, kubelet cost) {
-	m.t.Helper()
+// during returns what the API server and the kubelet are asked while something
+// happens. What starts it belongs to it: the answer may come at once.
+func (m *machine) during(happens func()) (server, kubelet cost) {
 	server, kubelet = m.server.cost(), m.host.cost()
+	happens()
+	return m.server.cost().less(server), m.host.cost().less(kubelet)
+}
+
+// pass lets time pass, in which the agent measures, until all is quiet.
+func (m *machine) pass(length time.Duration) {
+	m.t.Helper()
 	for until := time.Now().Add(length); ; {
 		tick := m.end.Add(m.every)
 		if m.source == nil || tick.After(until) {
@@ -151,7 +157,6 @@ func (m *machine) pass(length time.Duration) (server, kubelet cost) {
 		}
 	}
 	synctest.Wait()
-	return m.server.cost().less(server), m.host.cost().less(kubelet)
 }
 
 // replace replaces the oldest pod, as a Deployment does that is rolled out, in half a
