@@ -33,10 +33,13 @@ const (
 	File
 	// Kubectl runs "kubectl create token".
 	Kubectl
+	// Unset is Auto that nobody asked for, for a default that can be told from
+	// what a configuration says.
+	Unset
 )
 
 // String returns "auto", "file" or "kubectl".
-func (s Strategy) String() string { return [...]string{"auto", "file", "kubectl"}[s] }
+func (s Strategy) String() string { return [...]string{"auto", "file", "kubectl", "auto"}[s] }
 
 // Config says where tokens come from. It is the value of the configuration key
 // token_retrieval, in one of these forms:

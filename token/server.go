@@ -35,8 +35,8 @@ func isLoopback(u *url.URL) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// sameServer tells whether two URLs have the same scheme, host and port.
-func sameServer(a, b *url.URL) bool {
+// SameServer tells whether two URLs have the same scheme, host and port.
+func SameServer(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
 

@@ -40,7 +40,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	if !sameServer(req.URL, t.Server) || req.Header.Get("Authorization") != "" {
+	if !SameServer(req.URL, t.Server) || req.Header.Get("Authorization") != "" {
 		return t.base().RoundTrip(req)
 	}
 	local := t.Server.Scheme == "http" && isLoopback(t.Server)
