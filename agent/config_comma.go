@@ -95,7 +95,8 @@ func oneLine(statement string) string {
 	return strings.TrimSpace(b.String())
 }
 
-var secret = regexp.MustCompile(`(?i)passw|secret|bearer|credential|authori|api[-_]?key|cookie|headers`)
+var secret = regexp.MustCompile(`(?i)passw|secret|bearer|credential|authori|api[-_]?key|cookie|header|` +
+	`basic_auth|oauth2|endpoint_params|proxy|_url|\bkey\b|key_pem|private key|://[^/\s]*@`)
 
 // looksSecret reports whether a text may hold a secret, judged by the names in
 // it. Errors do not quote such a text.
