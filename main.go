@@ -10,7 +10,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 
 	"github.com/podjoule/podjoule/agent"
 )
@@ -22,6 +24,9 @@ const (
 )
 
 func main() {
+	// What client-go would log by itself, some of it with what a credential
+	// plugin printed, comes back as errors too.
+	klog.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// The first signal ends the agent in order, a second one ends it at once.
 	context.AfterFunc(ctx, stop)
