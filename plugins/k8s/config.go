@@ -61,18 +61,55 @@ type Config struct {
 	CAFile string `toml:"ca_file"`
 	// InsecureSkipVerify turns the verification of the API server off.
 	InsecureSkipVerify bool `toml:"insecure_skip_verify"`
-	// AllowInsecureToken sends the token over plain HTTP to other machines.
+	// AllowInsecureToken sends credentials over plain HTTP to other machines.
 	AllowInsecureToken bool `toml:"allow_insecure_token"`
+	// Kubeconfig is a file that says which server is talked to and how, in place
+	// of all that follows; Context is one of its contexts, empty for its current
+	// one.
+	Kubeconfig string `toml:"kubeconfig"`
+	Context    string `toml:"context"`
+
+	// BasicAuth, Authorization, OAuth2 and BearerTokenFile are credentials in
+	// place of the token; at most one of them is set.
+	BasicAuth       BasicAuth     `toml:"basic_auth"`
+	Authorization   Authorization `toml:"authorization"`
+	OAuth2          OAuth2        `toml:"oauth2"`
+	BearerTokenFile string        `toml:"bearer_token_file"`
+	// TLS is how the server is verified, and the client's certificate.
+	TLS TLSConfig `toml:"tls_config"`
+	// ProxyURL is the proxy to go through, but for the hosts in NoProxy;
+	// ProxyFromEnvironment takes HTTP_PROXY, HTTPS_PROXY and NO_PROXY instead.
+	// ProxyConnectHeader are headers for the proxy.
+	ProxyURL             Secret              `toml:"proxy_url"`
+	NoProxy              string              `toml:"no_proxy"`
+	ProxyFromEnvironment bool                `toml:"proxy_from_environment"`
+	ProxyConnectHeader   map[string][]Secret `toml:"proxy_connect_header"`
+	FollowRedirects      bool                `toml:"follow_redirects"`
+	EnableHTTP2          bool                `toml:"enable_http2"`
+	// HTTPHeaders are sent with each request.
+	HTTPHeaders map[string]Header `toml:"http_headers"`
 }
+
+const defaultAPIURL = "http://127.0.0.1:8080"
 
 func defaults() *Config {
 	return &Config{
-		APIURL:          "http://127.0.0.1:8080",
+		APIURL:          defaultAPIURL,
+		Token:           token.Config{Strategy: token.Unset},
 		Interval:        plugin.Duration(5 * time.Second),
 		RefreshInterval: plugin.Duration(5 * time.Second),
 		Discovery:       modeWatch,
 		KubeletURL:      "https://localhost:10250",
 		MetricGroups:    metricGroups(),
+		Authorization:   Authorization{Type: bearer},
+		FollowRedirects: true,
+		EnableHTTP2:     true,
+		// What is empty and not nil is a key that can be shown.
+		OAuth2: OAuth2{
+			Scopes: []string{}, EndpointParams: map[string]Secret{}, ProxyConnectHeader: map[string][]Secret{},
+		},
+		ProxyConnectHeader: map[string][]Secret{},
+		HTTPHeaders:        map[string]Header{},
 	}
 }
 
@@ -95,8 +132,8 @@ func (c *Config) Validate() error {
 	if err := c.checkServer("kubelet_url", c.KubeletURL, "https://localhost:10250"); err != nil {
 		return err
 	}
-	if c.InsecureSkipVerify && c.CAFile != "" {
-		return plugin.Keyf("insecure_skip_verify", "contradicts ca_file: leave one of them out")
+	if err := c.checkAccess(); err != nil {
+		return err
 	}
 	for _, group := range c.MetricGroups {
 		if !slices.Contains(metricGroups(), group) {
@@ -118,7 +155,7 @@ func (c *Config) checkServer(key, address, example string) error {
 		return plugin.Keyf(key, "want a URL such as %s", example)
 	}
 	if server.User != nil {
-		return plugin.Keyf(key, "a URL with a password in it is not taken; use token_retrieval")
+		return plugin.Keyf(key, "a URL with a password in it is not taken; use token_retrieval or basic_auth")
 	}
 	if err := token.CheckServer(server, c.AllowInsecureToken); err != nil {
 		return &plugin.KeyError{Key: key, Err: err}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"k8s.io/client-go/rest"
 
 	"github.com/podjoule/podjoule/agent/plugin"
 	"github.com/podjoule/podjoule/token"
@@ -23,41 +22,37 @@ const answerLimit = 64 << 20
 // kubelet is the node's kubelet, which lists the pods that it runs, the static ones
 // under the UIDs of their files.
 type kubelet struct {
-	url, node string
-	client    *http.Client
+	*access
+	pods, node string // the URL of the pods
 }
 
 func newKubelet(c *Config, node string, tokens *token.Source, host *plugin.Host) (*kubelet, error) {
-	config, err := clientConfig(c, c.KubeletURL, tokens, host)
+	access, err := newAccess(c, c.KubeletURL, tokens, host)
 	if err != nil {
 		return nil, err
-	}
-	client, err := rest.HTTPClientFor(config)
-	if err != nil {
-		return nil, fmt.Errorf("make a client of %s: %w", c.KubeletURL, err)
 	}
 	whole, err := url.JoinPath(c.KubeletURL, "pods")
 	if err != nil {
 		return nil, fmt.Errorf("kubelet_url: %w", err)
 	}
-	return &kubelet{url: whole, node: node, client: client}, nil
+	return &kubelet{access: access, pods: whole, node: node}, nil
 }
 
 // list implements lister.
 func (k *kubelet) list(ctx context.Context) ([]*pod, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, k.pods, nil)
 	if err != nil {
 		return nil, fmt.Errorf("list the pods of node %s: %w", k.node, err)
 	}
 	request.Header.Set("Accept", "application/json")
-	answer, err := k.client.Do(request)
+	answer, err := k.http.Do(request)
 	if err != nil {
-		return nil, k.explain(withoutURL(err), remedyOf(err, "kubelet_url has to be this node's, as seen from here"))
+		return nil, k.explain(withoutURL(err), k.remedy(err, "kubelet_url has to be this node's, as seen from here"))
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
 		said, _ := io.ReadAll(io.LimitReader(answer.Body, 200)) // without it the status says enough
-		return nil, k.explain(fmt.Errorf("status %d: %s", answer.StatusCode, strings.TrimSpace(string(said))), kubeletRemedy(answer.StatusCode))
+		return nil, k.explain(fmt.Errorf("status %d: %s", answer.StatusCode, strings.TrimSpace(string(said))), k.remedyOfAnswer(answer.StatusCode))
 	}
 	pods, err := decodePods(&io.LimitedReader{R: answer.Body, N: answerLimit}, k.node)
 	if err != nil {
@@ -66,23 +61,21 @@ func (k *kubelet) list(ctx context.Context) ([]*pod, error) {
 	return pods, nil
 }
 
-func kubeletRemedy(status int) string {
+func (k *kubelet) remedyOfAnswer(status int) string {
 	switch status {
-	case http.StatusUnauthorized:
-		return "the token was refused: check token_retrieval"
 	case http.StatusForbidden:
 		return "the service account needs the verb get on the resource nodes/pods, before Kubernetes 1.33 on nodes/proxy"
 	case http.StatusNotFound:
 		return "is kubelet_url that of a kubelet?"
 	}
-	return ""
+	return k.remedyOfStatus(status)
 }
 
 func (k *kubelet) explain(err error, remedy string) error {
 	if remedy != "" {
 		remedy = "; " + remedy
 	}
-	return fmt.Errorf("list the pods of node %s at %s: %w%s", k.node, k.url, err, remedy)
+	return fmt.Errorf("list the pods of node %s at %s: %w%s", k.node, k.place(), err, remedy)
 }
 
 // kubeletPods is a PodList, as far as it is used.

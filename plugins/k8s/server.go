@@ -2,18 +2,12 @@ package k8s
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/go-logr/logr"
-	"go.opentelemetry.io/otel/metric"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,16 +28,15 @@ const requestTimeout = 10 * time.Second
 
 // server is the API server, as far as one node's pods are concerned.
 type server struct {
-	url    string
+	*access
 	node   string
 	client *rest.RESTClient
-	token  *token.Source
 }
 
 // newServer makes a client. It knows pods and nothing else, which halves the
 // size of the program against the full client.
 func newServer(c *Config, node string, tokens *token.Source, host *plugin.Host) (*server, error) {
-	config, err := clientConfig(c, c.APIURL, tokens, host)
+	access, err := newAccess(c, c.APIURL, tokens, host)
 	if err != nil {
 		return nil, err
 	}
@@ -51,59 +44,22 @@ func newServer(c *Config, node string, tokens *token.Source, host *plugin.Host) 
 	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Pod{}, &corev1.PodList{})
 	metav1.AddToGroupVersion(scheme, corev1.SchemeGroupVersion)
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
-	config.APIPath = "/api"
-	config.ContentConfig = rest.ContentConfig{
-		GroupVersion:         &corev1.SchemeGroupVersion,
-		NegotiatedSerializer: serializer.NewCodecFactory(scheme).WithoutConversion(),
-		ContentType:          runtime.ContentTypeProtobuf,
-		AcceptContentTypes:   runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
-	}
-	client, err := rest.RESTClientFor(config)
-	if err != nil {
-		return nil, fmt.Errorf("make a client of %s: %w", c.APIURL, err)
-	}
-	return &server{url: c.APIURL, node: node, token: tokens, client: client}, nil
-}
-
-// clientConfig is what all servers that know the pods are talked to with.
-func clientConfig(c *Config, address string, tokens *token.Source, host *plugin.Host) (*rest.Config, error) {
-	requests, err := host.Meter.Int64Counter("podjoule.k8s.api.requests",
-		metric.WithDescription("Requests for pods by status code, or \"none\" where no answer came"))
-	if err != nil {
-		return nil, err
-	}
-	base, err := url.Parse(address)
-	if err != nil {
-		return nil, err
-	}
-	return &rest.Config{
-		Host:           address,
-		UserAgent:      "podjoule/" + host.Version,
+	client, err := rest.RESTClientForConfigAndClient(&rest.Config{
+		Host:           access.url,
+		APIPath:        "/api",
 		QPS:            -1, // the pace is the discovery's
 		WarningHandler: rest.NoWarnings{},
-		TLSClientConfig: rest.TLSClientConfig{
-			Insecure: c.InsecureSkipVerify,
-			CAFile:   caFile(c),
+		ContentConfig: rest.ContentConfig{
+			GroupVersion:         &corev1.SchemeGroupVersion,
+			NegotiatedSerializer: serializer.NewCodecFactory(scheme).WithoutConversion(),
+			ContentType:          runtime.ContentTypeProtobuf,
+			AcceptContentTypes:   runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
 		},
-		WrapTransport: func(next http.RoundTripper) http.RoundTripper {
-			return &token.Transport{
-				Base:   transport{next, requests, requestTimeout},
-				Source: tokens, Server: base, AllowInsecure: c.AllowInsecureToken,
-			}
-		},
-	}, nil
-}
-
-// caFile returns the file that verifies the API server, or "" for the system's.
-func caFile(c *Config) string {
-	if c.CAFile != "" || c.InsecureSkipVerify {
-		return c.CAFile
+	}, access.http)
+	if err != nil {
+		return nil, fmt.Errorf("make a client of %s: %w", access.url, err)
 	}
-	inPod := filepath.Join(filepath.Dir(token.DefaultFile), "ca.crt")
-	if _, err := os.Stat(inPod); err == nil {
-		return inPod
-	}
-	return ""
+	return &server{access: access, node: node, client: client}, nil
 }
 
 // list implements lister. The answer may come from the API server's
@@ -156,47 +112,21 @@ func quiet(ctx context.Context) context.Context { return klog.NewContext(ctx, lo
 // explain adds to an error what failed and what can be done.
 func (s *server) explain(verb string, err error) error {
 	err = withoutURL(err)
-	remedy := remedyOf(err, "kubectl proxy --port=8080 makes one available locally")
+	remedy := s.remedy(err, "kubectl proxy --port=8080 makes one available locally")
 	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
-		code := status.Status().Code
-		switch code {
-		case http.StatusUnauthorized:
-			remedy = "the token was refused: check token_retrieval"
-			if tokenErr := s.token.Err(); tokenErr != nil {
-				remedy = "no token could be had: " + tokenErr.Error()
-			}
-		case http.StatusForbidden:
+		code := int(status.Status().Code)
+		switch {
+		case code == http.StatusForbidden:
 			remedy = "the service account needs the verbs list and watch on the resource pods, for all namespaces"
-		case http.StatusNotFound:
-			remedy = "is k8s_api_url that of an API server?"
+		case code == http.StatusNotFound:
+			remedy = "is " + s.urlKey + " that of an API server?"
+		default:
+			remedy = s.remedyOfStatus(code)
 		}
 		err = fmt.Errorf("status %d: %w", code, err)
 	}
 	if remedy != "" {
 		remedy = "; " + remedy
 	}
-	return fmt.Errorf("%s the pods of node %s at %s: %w%s", verb, s.node, s.url, err, remedy)
-}
-
-// withoutURL leaves out the URL of a request, which says no more than what is said
-// anyway, and is another one each time.
-func withoutURL(err error) error {
-	if request := new(url.Error); errors.As(err, &request) {
-		return request.Err
-	}
-	return err
-}
-
-// remedyOf says what can be done where there was no answer; away is for a server
-// that is not there.
-func remedyOf(err error, away string) string {
-	switch {
-	case errors.Is(err, errNoAnswer):
-		return fmt.Sprintf("it was given %v", requestTimeout)
-	case errors.As(err, new(*tls.CertificateVerificationError)):
-		return "set ca_file to the certificate of its authority"
-	case errors.As(err, new(*net.OpError)):
-		return "is it running there? " + away
-	}
-	return ""
+	return fmt.Errorf("%s the pods of node %s at %s: %w%s", verb, s.node, s.place(), err, remedy)
 }

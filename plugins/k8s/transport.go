@@ -29,7 +29,8 @@ type transport struct {
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	limit := time.AfterFunc(t.limit, func() { cancel(errNoAnswer) })
-	resp, err := t.next.RoundTrip(r.WithContext(ctx))
+	// A whole copy: the library sets headers in the request that it gets.
+	resp, err := t.next.RoundTrip(r.Clone(ctx))
 	code := "none"
 	switch {
 	case err != nil:
