@@ -35,8 +35,8 @@ type builder struct {
 
 	streams map[*measure.Series]*stream
 	node    string // the node's name, once a series told it
-	// groups are the resources of the request that is being built, by the uid
-	// of the pod; the node's has none.
+	// groups are the resources of the request that is being built, by the
+	// identity of the pod's resource; the node's has none.
 	groups map[string]*group
 }
 
@@ -149,18 +149,18 @@ func (x *builder) point(md pmetric.Metrics, s *measure.Series, st *stream) pmetr
 	return p
 }
 
-// group returns the resource of a pod, or of the node where uid is empty.
-func (x *builder) group(md pmetric.Metrics, uid string, s *measure.Series) *group {
-	if g := x.groups[uid]; g != nil {
+// group returns the resource of a pod, or of the node where the identity is empty.
+func (x *builder) group(md pmetric.Metrics, pod string, s *measure.Series) *group {
+	if g := x.groups[pod]; g != nil {
 		return g
 	}
 	rm := md.ResourceMetrics().AppendEmpty()
 	rm.SetSchemaUrl(schemaURL)
 	g := &group{resource: rm.Resource(), scopes: rm.ScopeMetrics()}
-	x.groups[uid] = g
+	x.groups[pod] = g
 
 	attributes := g.resource.Attributes()
-	if uid == "" {
+	if pod == "" {
 		attributes.PutStr("service.name", serviceName)
 		attributes.PutStr("service.version", x.version)
 		if x.instance != "" {
@@ -168,16 +168,7 @@ func (x *builder) group(md pmetric.Metrics, uid string, s *measure.Series) *grou
 		}
 		return g
 	}
-	for _, a := range [...]struct{ key, shown string }{
-		{"uid", "k8s.pod.uid"},
-		{"name", "k8s.pod.name"},
-		{"namespace", "k8s.namespace.name"},
-		{"node", "k8s.node.name"},
-	} {
-		if value, ok := s.Attribute(a.key); ok {
-			attributes.PutStr(a.shown, validText(value))
-		}
-	}
+	resourceOf(s).put(attributes)
 	return g
 }
 

@@ -22,8 +22,8 @@ const (
 
 // stream is what is remembered of a series from its first sample to its end.
 type stream struct {
-	// pod is the uid of the pod on whose resource the points stand, and empty
-	// for the node's.
+	// pod is the identity of the pod's resource on which the points stand, and
+	// empty for the node's.
 	pod string
 	// attributes are those of the points, under the names that are shown.
 	attributes pcommon.Map
@@ -36,13 +36,13 @@ type stream struct {
 // newStream prepares a series for being sent.
 func newStream(s *measure.Series, identity string, renames plugin.Renames) *stream {
 	st := &stream{attributes: pcommon.NewMap()}
-	uid, ofPod := s.Attribute("uid")
+	_, ofPod := s.Attribute("uid")
 	if ofPod && identity != Point {
-		st.pod = uid
+		st.pod = resourceOf(s).identity()
 	}
 	put := func(key, value string) { st.attributes.PutStr(renames.Name(key), validText(value)) }
 	for _, a := range s.Attributes {
-		if identity == Resource && onResource(a.Key, ofPod) {
+		if identity == Resource && onResource(s, a.Key, ofPod) {
 			continue
 		}
 		put(a.Key, a.Value)
@@ -69,17 +69,6 @@ func newStream(s *measure.Series, identity string, renames plugin.Renames) *stre
 // validText makes a value fit for protobuf. The path of a cgroup may be any bytes,
 // and a receiver would refuse the whole request for one that is not UTF-8.
 func validText(value string) string { return strings.ToValidUTF8(value, "\uFFFD") }
-
-// onResource tells whether an attribute is told by the resource of its series.
-func onResource(key string, ofPod bool) bool {
-	switch key {
-	case "node":
-		return true
-	case "uid", "name", "namespace":
-		return ofPod
-	}
-	return false
-}
 
 // add counts a delta. A total that no longer fits begins anew, which receivers
 // take as a reset.
