@@ -88,7 +88,7 @@ func (r Renames) Check(keys []string) error {
 			return Keyf("rename_attributes", "%q is renamed to an empty name", key)
 		}
 		if other, taken := seen[name]; taken {
-			return Keyf("rename_attributes", "%q and %q would both be called %q", other, key, name)
+			return Keyf("rename_attributes", "%q and %q would both be called %q: give one of them another name", other, key, name)
 		}
 		seen[name] = key
 	}

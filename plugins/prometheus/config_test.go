@@ -83,9 +83,15 @@ func TestOpenRefuses(t *testing.T) {
 		{"counter and gauge of one family", `"pod_energy" and "pod_energy_joules" would both`,
 			[]*measure.Metric{energy, {Name: "pod_energy_joules", Unit: measure.Microjoule}}, nil},
 		{"odd metric name", "Prometheus does not allow", []*measure.Metric{{Name: "pod-energy"}}, nil},
-		{"attribute that is no label name", `rename_attributes: the attribute "label:app/tier" would be the label "label:app/tier", ` +
-			`which Prometheus does not allow: set "label:app/tier" = "label_app_tier"`,
-			[]*measure.Metric{{Name: "m", Attributes: []string{"label:app/tier"}}}, nil},
+		{"new name that is no label name", `rename_attributes: the attribute "label:app" would be the label "my-app", ` +
+			`which Prometheus does not allow: set "label:app" = "my_app"`,
+			[]*measure.Metric{{Name: "m", Attributes: []string{"label:app"}}}, plugin.Renames{"label:app": "my-app"}},
+		{"two keys that become one label", `rename_attributes: "label:app.name" and "label:app/name" would both be called "label_app_name": give one of them another name`,
+			[]*measure.Metric{{Name: "m", Attributes: []string{"label:app.name", "label:app/name"}}}, nil},
+		{"key that becomes another's name", `"label:app" and "name" would both be called "label_app"`,
+			[]*measure.Metric{{Name: "m", Attributes: []string{"label:app", "name"}}}, plugin.Renames{"name": "label_app"}},
+		{"key that becomes a name of ours", `"resource:kind" would be the label "resource_kind", which tells the resource`,
+			[]*measure.Metric{{Name: "m", Attributes: []string{"resource:kind"}}}, nil},
 		{"two labels of one name", `"name" and "pod" would both be called "pod"`,
 			[]*measure.Metric{{Name: "m", Attributes: []string{"name", "pod"}}}, plugin.Renames{"name": "pod"}},
 	} {

@@ -41,15 +41,16 @@ func newFamilies(metrics []*measure.Metric, renames plugin.Renames) (map[string]
 		}
 		owners[unique] = m
 
-		if err := renames.Check(m.Attributes); err != nil {
+		named := asLabels(m.Attributes, renames)
+		if err := named.Check(m.Attributes); err != nil {
 			return nil, err
 		}
-		if err := checkLabels(m.Attributes, renames); err != nil {
+		if err := checkLabels(m.Attributes, named); err != nil {
 			return nil, err
 		}
 		var labels []string
 		for _, key := range m.Attributes {
-			labels = append(labels, renames.Name(key))
+			labels = append(labels, named.Name(key))
 		}
 		families[m.Name] = &family{
 			name:    name,

@@ -55,11 +55,32 @@ const (
 	resourceID   = "resource_id"
 )
 
+// asLabels returns the labels that attributes become: the names that they are given,
+// else their keys, with underscores for what Prometheus does not allow.
+func asLabels(keys []string, renames plugin.Renames) plugin.Renames {
+	labels := make(plugin.Renames, len(keys))
+	for _, key := range keys {
+		name, given := renames[key]
+		if !given {
+			name = key
+			if !isLabel(key) {
+				name = toLabel(key)
+			}
+		}
+		labels[key] = name
+	}
+	return labels
+}
+
+func isLabel(name string) bool {
+	return model.LegacyValidation.IsValidLabelName(name) && !strings.HasPrefix(name, model.ReservedLabelPrefix)
+}
+
 // checkLabels reports attributes that cannot be labels under their names.
 func checkLabels(keys []string, renames plugin.Renames) error {
 	for _, key := range keys {
 		switch label := renames.Name(key); {
-		case !model.LegacyValidation.IsValidLabelName(label) || strings.HasPrefix(label, model.ReservedLabelPrefix):
+		case !isLabel(label):
 			return plugin.Keyf("rename_attributes",
 				"the attribute %q would be the label %q, which Prometheus does not allow: set %q = %q",
 				key, label, key, toLabel(label))
@@ -71,7 +92,7 @@ func checkLabels(keys []string, renames plugin.Renames) error {
 	return nil
 }
 
-// toLabel proposes a label name that is near to the given one.
+// toLabel returns a label name that is near to the given one.
 func toLabel(name string) string {
 	name = strings.Trim(strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
