@@ -61,6 +61,11 @@ type Config struct {
 	CAFile string `toml:"ca_file"`
 	// InsecureSkipVerify turns the verification of the API server off.
 	InsecureSkipVerify bool `toml:"insecure_skip_verify"`
+	// Attributes are what series tell of a pod besides its name: workload, qos,
+	// phase, label:KEY, annotation:KEY.
+	Attributes []string `toml:"attributes"`
+	// MaxSeries is how many series there may be at a time; 0 is any number.
+	MaxSeries int `toml:"max_series"`
 	// AllowInsecureToken sends credentials over plain HTTP to other machines.
 	AllowInsecureToken bool `toml:"allow_insecure_token"`
 	// Kubeconfig is a file that says which server is talked to and how, in place
@@ -88,6 +93,8 @@ type Config struct {
 	EnableHTTP2          bool                `toml:"enable_http2"`
 	// HTTPHeaders are sent with each request.
 	HTTPHeaders map[string]Header `toml:"http_headers"`
+
+	made *metricSets // see sets
 }
 
 const defaultAPIURL = "http://127.0.0.1:8080"
@@ -101,6 +108,8 @@ func defaults() *Config {
 		Discovery:       modeWatch,
 		KubeletURL:      "https://localhost:10250",
 		MetricGroups:    metricGroups(),
+		Attributes:      []string{},
+		MaxSeries:       50_000,
 		Authorization:   Authorization{Type: bearer},
 		FollowRedirects: true,
 		EnableHTTP2:     true,
@@ -143,7 +152,11 @@ func (c *Config) Validate() error {
 	if len(c.MetricGroups) == 0 {
 		return plugin.Keyf("metrics", "is empty; known are %s", strings.Join(metricGroups(), ", "))
 	}
-	return nil
+	if c.MaxSeries < 0 {
+		return plugin.Keyf("max_series", "want a number, or 0 for no ceiling, have %d", c.MaxSeries)
+	}
+	_, err := choose(c.Attributes)
+	return err
 }
 
 func modes() []string { return []string{modeWatch, modePoll, modeKubelet} }
@@ -168,9 +181,9 @@ func (c *Config) PollInterval() time.Duration { return time.Duration(c.Interval)
 
 // Metrics implements plugin.Poller.
 func (c *Config) Metrics() []*measure.Metric {
-	all := podMetrics.list(c.measures("cpu"), c.measures("memory"))
+	all := c.sets().pods.list(c.measures("cpu"), c.measures("memory"))
 	if c.Containers {
-		all = append(all, containerMetrics.list(c.measures("cpu"), c.measures("memory"))...)
+		all = append(all, c.sets().containers.list(c.measures("cpu"), c.measures("memory"))...)
 	}
 	return all
 }

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/podjoule/podjoule/agent/measure"
 	"github.com/podjoule/podjoule/cgroup"
 )
 
@@ -16,8 +17,9 @@ const annotationHash = "kubernetes.io/config.hash"
 // pod is what the API server tells about a pod, as far as it is used. It is never
 // changed once it is made.
 type pod struct {
-	uid, hash, name, namespace string            // hash is a mirror's
-	containers                 map[string]string // container id → name
+	uid, hash, name, namespace string              // hash is a mirror's
+	containers                 map[string]string   // container id → name
+	attributes                 []measure.Attribute // that are chosen, sorted by key
 }
 
 // newPod takes what is used of a pod, or returns nil for one of another node, as a

@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/podjoule/podjoule/agent/plugin"
 	"github.com/podjoule/podjoule/token"
 )
@@ -21,6 +19,8 @@ type discovery struct {
 	lister  lister
 	server  *server // to watch; nil in the other modes
 	refresh time.Duration
+	// renewal is how old a list may get while no name is missing; 0 is any age.
+	renewal time.Duration
 	missing atomic.Pointer[[]name]
 	fresh   chan struct{} // holds a token when a name was missed for the first time
 	// degraded is why the pods are polled though they should be watched.
@@ -49,16 +49,31 @@ const (
 // openDiscovery makes the discovery that is configured.
 func openDiscovery(c *Config, node string, tokens *token.Source, host *plugin.Host) (*discovery, error) {
 	refresh := time.Duration(c.RefreshInterval)
+	chosen, err := choose(c.Attributes)
+	if err != nil {
+		return nil, err
+	}
+	var d *discovery
 	if c.Discovery == modeKubelet {
 		k, err := newKubelet(c, node, tokens, host)
-		return newDiscovery(c.Discovery, k, refresh), err
+		if err != nil {
+			return nil, err
+		}
+		k.chosen = chosen
+		d = newDiscovery(c.Discovery, k, refresh)
+	} else {
+		s, err := newServer(c, node, tokens, host)
+		if err != nil {
+			return nil, err
+		}
+		s.chosen = chosen
+		d = newDiscovery(c.Discovery, s, refresh)
+		if c.Discovery == modeWatch {
+			d.server = s
+		}
 	}
-	s, err := newServer(c, node, tokens, host)
-	d := newDiscovery(c.Discovery, s, refresh)
-	if c.Discovery == modeWatch {
-		d.server = s
-	}
-	return d, err
+	d.renewal = renewal(&chosen, refresh)
+	return d, nil
 }
 
 func newDiscovery(mode string, l lister, refresh time.Duration) *discovery {
@@ -104,7 +119,8 @@ func (d *discovery) lacks() bool {
 // poll lists the pods at once, then whenever names are missing, and after an
 // error until it is mended. Any number of missing names costs one list, there is
 // never more than one list in a refresh interval, and while no name is missing the
-// API server is not asked at all. It returns when the context ends.
+// API server is not asked at all, unless attributes may have changed since. It
+// returns when the context ends.
 func (d *discovery) poll(ctx context.Context) error {
 	pause, errorPause := d.refresh, d.refresh
 	for {
@@ -132,16 +148,6 @@ func (d *discovery) poll(ctx context.Context) error {
 	}
 }
 
-func podsOf(node string, list []corev1.Pod) []*pod {
-	pods := make([]*pod, 0, len(list))
-	for i := range list {
-		if p := newPod(node, &list[i]); p != nil {
-			pods = append(pods, p)
-		}
-	}
-	return pods
-}
-
 // await waits until a list is due, and returns the pause before the next one:
 // at once for a name that was not missing before, after a growing pause for
 // those that the last list did not help.
@@ -161,7 +167,15 @@ func (d *discovery) await(ctx context.Context, asked time.Time, pause time.Durat
 				return min(2*pause, max(longestPause, d.refresh)), nil
 			}
 			pause = d.refresh
-			// With nothing missing, only a fresh name can make a list due.
+			// With nothing missing, only a fresh name can make a list due,
+			// or its age.
+			if d.renewal > 0 {
+				left := d.renewal - time.Since(asked)
+				if left <= 0 {
+					return d.refresh, nil
+				}
+				timer.Reset(left)
+			}
 		}
 	}
 }

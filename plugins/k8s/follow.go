@@ -132,8 +132,12 @@ func (s *source) refuse() {
 // not live to see one.
 func (s *source) glance(t *target) {
 	_ = s.readCPU(t)
-	if !t.shown {
-		_ = s.readMemory(t)
+	if t.shown {
+		return
+	}
+	was := t.memory
+	if _ = s.readMemory(t); !t.memory.Usage.Known {
+		t.memory = was // the pod is about to go
 	}
 }
 

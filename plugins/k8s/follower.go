@@ -189,5 +189,5 @@ func (f *follower) pod(item any) *pod {
 	if !ok {
 		return nil
 	}
-	return newPod(f.server.node, p)
+	return f.server.pod(p)
 }

@@ -190,6 +190,13 @@ func TestPodBetweenTwoTicks(t *testing.T) {
 			}
 			r.cgroup(p)
 			r.sees(uid)
+			eventually(t, "the pod's files", func() bool { // which this tree makes one after the other
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				pod := r.pods[cgroup.UIDKey(uid)]
+				r.glance(pod)
+				return pod.memory.Usage.Known
+			})
 			r.spend(p, "main", 7*time.Millisecond, 2*time.Millisecond)
 			if err := r.tree.SetMemory(uid, "main", simnode.Memory{Anon: 1 << 20}); err != nil {
 				t.Fatal(err)

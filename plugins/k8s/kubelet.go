@@ -24,6 +24,7 @@ const answerLimit = 64 << 20
 type kubelet struct {
 	*access
 	pods, node string // the URL of the pods
+	chosen     choice
 }
 
 func newKubelet(c *Config, node string, tokens *token.Source, host *plugin.Host) (*kubelet, error) {
@@ -54,7 +55,7 @@ func (k *kubelet) list(ctx context.Context) ([]*pod, error) {
 		said, _ := io.ReadAll(io.LimitReader(answer.Body, 200)) // without it the status says enough
 		return nil, k.explain(fmt.Errorf("status %d: %s", answer.StatusCode, strings.TrimSpace(string(said))), k.remedyOfAnswer(answer.StatusCode))
 	}
-	pods, err := decodePods(&io.LimitedReader{R: answer.Body, N: answerLimit}, k.node)
+	pods, err := decodePods(&io.LimitedReader{R: answer.Body, N: answerLimit}, k.node, &k.chosen)
 	if err != nil {
 		return nil, k.explain(err, "")
 	}
@@ -81,22 +82,24 @@ func (k *kubelet) explain(err error, remedy string) error {
 // kubeletPods is a PodList, as far as it is used.
 type kubeletPods struct {
 	Kind  string       `json:"kind"`
-	Items []kubeletPod `json:"items"`
+	Items kubeletItems `json:"items"`
 }
 
 type kubeletPod struct {
 	Metadata struct {
-		UID         string `json:"uid"`
-		Name        string `json:"name"`
-		Namespace   string `json:"namespace"`
-		Annotations struct {
-			Hash string `json:"kubernetes.io/config.hash"`
-		} `json:"annotations"`
+		UID         string                   `json:"uid"`
+		Name        string                   `json:"name"`
+		Namespace   string                   `json:"namespace"`
+		Created     optional[string]         `json:"creationTimestamp"`
+		Labels      kubeletTexts             `json:"labels"`
+		Annotations kubeletTexts             `json:"annotations"`
+		Owners      optional[[]kubeletOwner] `json:"ownerReferences"`
 	} `json:"metadata"`
 	Spec struct {
 		NodeName string `json:"nodeName"`
 	} `json:"spec"`
 	Status struct {
+		Phase     optional[string]   `json:"phase"`
 		Init      []kubeletContainer `json:"initContainerStatuses"`
 		Main      []kubeletContainer `json:"containerStatuses"`
 		Ephemeral []kubeletContainer `json:"ephemeralContainerStatuses"`
@@ -118,8 +121,8 @@ type kubeletState struct {
 
 // decodePods reads a PodList in JSON, and keeps of it what is used. A reader that
 // has a limit is one whose answer is too long when the limit is reached.
-func decodePods(r *io.LimitedReader, node string) ([]*pod, error) {
-	var list kubeletPods
+func decodePods(r *io.LimitedReader, node string, chosen *choice) ([]*pod, error) {
+	list := kubeletPods{Items: newKubeletItems(node, chosen)}
 	err := json.UnmarshalRead(r, &list, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	switch {
 	case r.N <= 0:
@@ -129,23 +132,5 @@ func decodePods(r *io.LimitedReader, node string) ([]*pod, error) {
 	case list.Kind != "PodList":
 		return nil, fmt.Errorf("the answer is of kind %.40q, want PodList", list.Kind)
 	}
-	pods := make([]*pod, 0, len(list.Items))
-	for i := range list.Items {
-		p := &list.Items[i]
-		if p.Metadata.UID == "" || p.Spec.NodeName != node {
-			continue
-		}
-		known := &pod{
-			uid: p.Metadata.UID, hash: p.Metadata.Annotations.Hash,
-			name: p.Metadata.Name, namespace: p.Metadata.Namespace, containers: make(map[string]string),
-		}
-		for _, statuses := range [][]kubeletContainer{p.Status.Init, p.Status.Main, p.Status.Ephemeral} {
-			for i := range statuses {
-				c := &statuses[i]
-				known.nameContainer(c.Name, c.ID, c.State.Terminated.ID, c.Last.Terminated.ID)
-			}
-		}
-		pods = append(pods, known)
-	}
-	return pods, nil
+	return list.Items.pods, nil
 }

@@ -1,7 +1,6 @@
 package k8s
 
 import (
-	"bytes"
 	"encoding/json"
 	"encoding/pem"
 	"io"
@@ -9,10 +8,15 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podjoule/podjoule/simnode"
@@ -30,7 +34,7 @@ func capturedList(t testing.TB, node string) []byte {
 }
 
 func decode(text []byte, node string) ([]*pod, error) {
-	return decodePods(&io.LimitedReader{R: bytes.NewReader(text), N: answerLimit}, node)
+	return decodeWith(text, node, new(choice))
 }
 
 // What is kept of a real kubelet's answer is what a full decoding gives.
@@ -41,13 +45,19 @@ func TestDecodeCapturedPods(t *testing.T) {
 		if err := json.Unmarshal(text, &full); err != nil {
 			t.Fatal(err)
 		}
-		want := podsOf(node, full.Items)
-		got, err := decode(text, node)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(pod{})); diff != "" || len(got) != 10 {
-			t.Errorf("%s: %d pods, want 10 (-want +got):\n%s", capture, len(got), diff)
+		for _, entries := range [][]string{nil, everything()} {
+			chosen, err := choose(entries)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := (&server{node: node, chosen: chosen}).pods(full.Items)
+			got, err := decodeWith(text, node, &chosen)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(pod{})); diff != "" || len(got) != 10 {
+				t.Errorf("%s: %d pods, want 10 (-want +got):\n%s", capture, len(got), diff)
+			}
 		}
 	}
 }
@@ -124,12 +134,21 @@ func kubeletAt(t *testing.T, server *httptest.Server) func(*Config) {
 	}
 }
 
+// Whatever a kubelet answers, what is kept of it is sound.
 func FuzzDecodePods(f *testing.F) {
 	f.Add(capturedList(f, "v1"))
 	f.Add([]byte(`{"kind": "PodList", "items": [{"metadata": {"uid": "u"}, "spec": {"nodeName": "node-1"}}]}`))
 	f.Add([]byte(`{"kind": "PodList", "items": null}`))
+	f.Add([]byte(`{"kind": "PodList", "items": [{"metadata": {"uid": "u", "labels": {"app": "a", "\u0061pp": "b"}, "annotations": null,
+		"ownerReferences": [{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "controller": true}]}, "spec": {"nodeName": "node-1"}}]}`))
+	f.Add([]byte(`{"kind": "PodList", "items": [{}, 1]}`))
+	f.Add([]byte(`{"kind": "PodList", "items": [{"metadata": {"labels": {"app": `))
+	chosen, err := choose(everything())
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		pods, err := decode(text, node)
+		pods, err := decodeWith(text, node, &chosen)
 		if err != nil && pods != nil {
 			t.Errorf("%d pods beside %v", len(pods), err)
 		}
@@ -137,6 +156,60 @@ func FuzzDecodePods(f *testing.F) {
 			if p.uid == "" || p.containers == nil {
 				t.Errorf("a pod without a UID: %+v", p)
 			}
+			for i, a := range p.attributes {
+				if i > 0 && p.attributes[i-1].Key >= a.Key {
+					t.Errorf("attributes are not sorted: %q", p.attributes)
+				}
+				if !utf8.ValidString(a.Value) || len(a.Value) > 3*longestValue || !slices.Contains(chosen.keys(), a.Key) {
+					t.Errorf("the attribute %q is %q", a.Key, a.Value)
+				}
+			}
 		}
 	})
+}
+
+// Of an object the texts that are wanted are read, whatever else is in it.
+func TestKubeletTexts(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want map[string]string // nil: an error
+	}{
+		{`{}`, map[string]string{}},
+		{`null`, map[string]string{}},
+		{`"app"`, map[string]string{}},
+		{`["app", "web"]`, map[string]string{}},
+		{`{"app": "web", "other": "x", "tier": "front"}`, map[string]string{"app": "web", "tier": "front"}},
+		{`{"\u0061pp": "w\u0065b\n"}`, map[string]string{"app": "web\n"}},
+		{`{"app": null, "tier": ["x", {"app": "y"}]}`, map[string]string{}},
+		{`{"other": {"app": "x"}, "app": "web"}`, map[string]string{"app": "web"}},
+		{`{"app": ""}`, map[string]string{"app": ""}},
+		{`{"app": "first", "app": "last"}`, map[string]string{"app": "last"}},
+		{`{"app": "web"`, nil},
+		{`{"app" "web"}`, nil},
+		{`{"app": "web"]`, nil},
+		{`{"app": we}`, nil},
+	} {
+		got := kubeletTexts{keys: []string{"app", "tier"}}
+		err := jsonv2.Unmarshal([]byte(tt.text), &got, jsontext.AllowDuplicateNames(true))
+		if (err != nil) != (tt.want == nil) {
+			t.Errorf("%s: error %v", tt.text, err)
+		}
+		if diff := cmp.Diff(tt.want, got.picked, cmpopts.EquateEmpty()); diff != "" && err == nil {
+			t.Errorf("%s: -want +got\n%s", tt.text, diff)
+		}
+	}
+}
+
+// A list whose items are no pods is an error that says so.
+func TestKubeletItems(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"kind": "PodList", "items": {}}`:      "want a list",
+		`{"kind": "PodList", "items": "pods"}`:  "want a list",
+		`{"kind": "PodList", "items": [{}, 1]}`: "want a pod",
+		`{"kind": "PodList", "items": [{}`:      "read the answer",
+	} {
+		if pods, err := decode([]byte(text), node); err == nil || !strings.Contains(err.Error(), want) || pods != nil {
+			t.Errorf("%s: %d pods and error %v, want %q in it", text, len(pods), err, want)
+		}
+	}
 }

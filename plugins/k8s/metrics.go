@@ -1,6 +1,10 @@
 package k8s
 
-import "github.com/podjoule/podjoule/agent/measure"
+import (
+	"slices"
+
+	"github.com/podjoule/podjoule/agent/measure"
+)
 
 // Attribute keys.
 const (
@@ -45,16 +49,12 @@ var (
 	containerMetrics = newMetricSet("container_", "container", keyContainer, keyContainerID, keyName, keyNamespace, keyNode, keyUID)
 )
 
-// newMetricSet declares the metrics of a level. The keys are sorted; the CPU
-// metrics have "kind" besides.
+// newMetricSet declares the metrics of a level, whose series may have the given
+// keys; the CPU metrics have "kind" besides.
 func newMetricSet(prefix, what string, keys ...string) metricSet {
-	var withKind []string
-	for _, key := range keys {
-		if key == keyName {
-			withKind = append(withKind, keyKind)
-		}
-		withKind = append(withKind, key)
-	}
+	slices.Sort(keys)
+	withKind := append([]string{keyKind}, keys...)
+	slices.Sort(withKind)
 	gauge := func(name, help string) *measure.Metric {
 		return &measure.Metric{Name: prefix + name, Unit: measure.Byte, Kind: measure.Gauge, Help: help, Attributes: keys}
 	}

@@ -127,6 +127,7 @@ func (s *source) name(d *directory, b *measure.Batch) {
 	}
 	s.directory = d
 	ours := s.ours()
+	var waiting []*target
 	pods, unresolved, named, unknown := 0, 0, 0, 0
 	for _, t := range s.targets {
 		if t.pod != nil {
@@ -144,11 +145,12 @@ func (s *source) name(d *directory, b *measure.Batch) {
 		t.held = s.waits(t, foreign, b.Last)
 		switch shown := !t.held && s.shows(t, foreign, b.Last); {
 		case shown && t.series == nil:
-			t.series = s.newSeries(t)
+			waiting = append(waiting, t)
 		case !shown:
 			s.hide(t, b)
 		}
 	}
+	s.admit(waiting)
 	s.self.pods.Store(int64(pods))
 	s.self.unresolved.Store(int64(unresolved))
 	s.ask()
@@ -196,15 +198,14 @@ func (s *source) lookUp(t *target, d *directory, b *measure.Batch) {
 	}
 	if id := t.found.ContainerID; id != "" {
 		if _, ok := known.containers[id]; ok {
-			t.pod = known
+			s.identify(t, known, b)
 		}
 		return
 	}
 	if t.pod == nil {
 		t.tree.named++
-		s.hide(t, b) // what was shown without a name ends
 	}
-	t.pod = known
+	s.identify(t, known, b)
 }
 
 // shows decides whether a target has series. A pod without a name is shown by
@@ -240,6 +241,7 @@ func (s *source) waits(t *target, foreign, last bool) bool {
 func (s *source) hide(t *target, b *measure.Batch) {
 	if t.series != nil {
 		b.Retire(t.series.all...)
+		s.ceiling.free(len(t.series.all))
 		t.series = nil
 	}
 }

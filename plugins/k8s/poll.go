@@ -16,7 +16,7 @@ func (s *source) Poll(ctx context.Context, b *measure.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lookErr := s.look(b.End, false) // all are read below
-	if d := s.discovery.current.Load(); s.changed || s.endings > 0 || d != s.directory || b.Last {
+	if d := s.discovery.current.Load(); s.changed || s.endings > 0 || d != s.directory || b.Last || s.ceiling.due() {
 		s.changed = false
 		s.name(d, b)
 	}

@@ -31,6 +31,7 @@ type server struct {
 	*access
 	node   string
 	client *rest.RESTClient
+	chosen choice
 }
 
 // newServer makes a client. It knows pods and nothing else, which halves the
@@ -72,7 +73,7 @@ func (s *server) list(ctx context.Context) ([]*pod, error) {
 		if err != nil {
 			return nil, err
 		}
-		pods = append(pods, podsOf(s.node, page.Items)...)
+		pods = append(pods, s.pods(page.Items)...)
 		if page.Continue == "" {
 			return pods, nil
 		}

@@ -33,6 +33,9 @@ type source struct {
 	measuresCPU, measuresMemory bool
 	measuresContainers          bool
 	files                       uint64 // that may be open
+	metrics                     *metricSets
+	chosen                      choice
+	ceiling                     ceiling
 	discovery                   *discovery
 	hierarchy                   *cgroup.Hierarchy
 
@@ -75,8 +78,14 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 	if err != nil {
 		return nil, err
 	}
-	return &source{
+	chosen, err := choose(c.Attributes)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{
 		node:               node,
+		metrics:            c.sets(),
+		chosen:             chosen,
 		measuresCPU:        c.measures("cpu"),
 		measuresMemory:     c.measures("memory"),
 		measuresContainers: c.Containers,
@@ -88,7 +97,11 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 		pods:               make(map[string]*target),
 		trees:              make(map[string]*tree),
 		self:               self,
-	}, nil
+	}
+	if err := s.ceiling.open(c.MaxSeries, host.Meter); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Run implements plugin.Runner: it keeps the names of pods up to date, and looks at
@@ -121,6 +134,9 @@ func (s *source) Ready() error {
 	}
 	if wrong := s.wrong.Load(); wrong != nil {
 		return *wrong
+	}
+	if full := s.ceiling.full.Load(); full != nil {
+		return *full
 	}
 	if refused := s.refused.Load(); refused != nil {
 		return *refused

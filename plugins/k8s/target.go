@@ -29,6 +29,7 @@ type target struct {
 	series  *series // nil until it may be shown
 	glanced bool    // it was read, at least once
 	shown   bool    // its memory was emitted, at least once
+	refused bool    // since there is no room for its series
 }
 
 func (t *target) lives() bool { return t.gone.IsZero() }
@@ -51,7 +52,7 @@ type series struct {
 
 // newSeries makes the series of a target with the identity that it has now.
 func (s *source) newSeries(t *target) *series {
-	metrics := &podMetrics
+	metrics := &s.metrics.pods
 	var attributes []measure.Attribute // sorted by key
 	add := func(key, value string) {
 		if value != "" {
@@ -60,7 +61,7 @@ func (s *source) newSeries(t *target) *series {
 	}
 	uid := t.found.UID
 	if id := t.found.ContainerID; id != "" {
-		metrics = &containerMetrics
+		metrics = &s.metrics.containers
 		add(keyContainer, t.pod.containers[id])
 		add(keyContainerID, id)
 	}
@@ -71,6 +72,7 @@ func (s *source) newSeries(t *target) *series {
 	}
 	add(keyNode, s.node)
 	add(keyUID, uid)
+	attributes = s.chosen.extend(attributes, t)
 
 	made := new(series)
 	one := func(m *measure.Metric, attributes []measure.Attribute) *measure.Series {

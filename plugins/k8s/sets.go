@@ -1,0 +1,31 @@
+package k8s
+
+import "slices"
+
+// metricSets are the metrics of both levels with the attributes that are chosen.
+type metricSets struct {
+	attributes       []string // as configured
+	pods, containers metricSet
+}
+
+// sets returns the metrics as they are configured. They are made once, since a
+// metric is one value for all who look at it.
+func (c *Config) sets() *metricSets {
+	if c.made != nil && slices.Equal(c.made.attributes, c.Attributes) {
+		return c.made
+	}
+	c.made = &metricSets{attributes: slices.Clone(c.Attributes), pods: podMetrics, containers: containerMetrics}
+	chosen, err := choose(c.Attributes)
+	if keys := chosen.keys(); err == nil && len(keys) > 0 { // else Validate says what is wrong
+		c.made.pods, c.made.containers = newMetricSets(keys...)
+	}
+	return c.made
+}
+
+// newMetricSets declares the metrics of both levels, whose series may have more
+// keys than those that every pod has.
+func newMetricSets(more ...string) (pods, containers metricSet) {
+	keys := append([]string{keyName, keyNamespace, keyNode, keyUID}, more...)
+	return newMetricSet("", "pod", keys...),
+		newMetricSet("container_", "container", append([]string{keyContainer, keyContainerID}, keys...)...)
+}
