@@ -143,10 +143,18 @@ func parsePath(v any) (string, error) {
 		return "", fmt.Errorf("file: want a path in quotes, have %s", kindOf(v))
 	case strings.TrimSpace(path) == "":
 		return "", errors.New(`file: the path is empty; token_retrieval = "file" takes the default`)
+	case looksLikeToken(path):
+		return "", errors.New("file: have what looks like a token where a path belongs; write it to a file that only the agent may read")
 	case strings.ContainsFunc(path, unicode.IsControl):
 		return "", errors.New("file: the path holds a control character")
 	}
 	return path, nil
+}
+
+// looksLikeToken tells whether a text may be a JWT: errors name paths, and must not
+// name that.
+func looksLikeToken(text string) bool {
+	return strings.HasPrefix(strings.TrimSpace(text), "eyJ") && strings.Count(text, ".") == 2
 }
 
 func parseKubectl(v any) (Config, error) {

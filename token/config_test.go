@@ -96,6 +96,7 @@ func TestConfigErrors(t *testing.T) {
 		{`token_retrieval.file = ""`, `file: the path is empty`},
 		{`token_retrieval.file = "  "`, `file: the path is empty`},
 		{`token_retrieval.file = "/a\u0000b"`, `file: the path holds a control character`},
+		{`token_retrieval.file = "eyJhbGciOiJub25lIn0.` + long + `.c2ln"`, `file: have what looks like a token`},
 		{`token_retrieval.file = true`, `file: want a path in quotes, have a boolean`},
 		{`token_retrieval.file = {}`, `file: want a path in quotes, have a table`},
 		{`token_retrieval.kubectl = "reader"`, `kubectl: want a table, have a string`},

@@ -18,6 +18,9 @@ const (
 	// of requests does not become a loop of retrievals.
 	retryFile    = time.Second
 	retryKubectl = 10 * time.Second
+	// With kubectl the pause doubles each time that it fails, or that what it
+	// brings is refused, up to this.
+	longestRetry = time.Minute
 )
 
 // Source hands out the token, and gets a new one when it is due. It is safe for
@@ -28,12 +31,18 @@ type Source struct {
 	limit  time.Duration // for kubectl
 	turn   chan struct{} // holds one element while a retrieval runs
 
+	// Who has the turn may touch these: why kubectl failed last, and until when
+	// that is not tried again.
+	kubectlErr error
+	rest       time.Time
+
 	mu          sync.Mutex
 	token       string    // "" = none
 	fromKubectl bool      // where it came from
 	since       time.Time // when it was retrieved
 	replaced    bool      // it took the place of one that was refused
 	refused     bool      // the last token was refused, and there is no new one yet
+	vain        int       // how often in a row kubectl was of no use
 	err         error     // of the last retrieval
 	due         time.Time // when the next retrieval may start
 	stats       Stats
@@ -66,8 +75,8 @@ func New(config Config) *Source {
 // anew after 80 % of the token's life, or after 10 minutes where the token does
 // not tell its life. While that fails, the old token is used on until it is
 // refused: the server knows best when it ends. With no token at hand, the error
-// names the file or the command, and is repeated for up to 10 s before the next
-// try. The error wraps ctx.Err() if the context ended the call.
+// names the file or the command, and is repeated before the next try: for a second,
+// or for 10 s to a minute where kubectl was in vain. The error wraps ctx.Err() if the context ended the call.
 func (s *Source) Token(ctx context.Context) (string, error) {
 	token, due, err := s.kept()
 	switch {
@@ -99,19 +108,40 @@ func (s *Source) Token(ctx context.Context) (string, error) {
 
 // Refuse tells that the server answered 401 to a token. If it is the one that
 // Token hands out, the next call of Token retrieves a new one. A kubectl token
-// that has just taken the place of a refused one stays for 10 s more, so that
-// kubectl does not run for each request to a server that refuses all.
+// that has just taken the place of a refused one stays for 10 s more, and for
+// twice as long each time, up to a minute, so that kubectl does not run for each
+// request to a server that refuses all.
 func (s *Source) Refuse(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if token == "" || token != s.token {
 		return // refused before, and replaced since
 	}
-	if s.fromKubectl && s.replaced && time.Since(s.since) < retryKubectl {
-		return
+	if s.fromKubectl {
+		age := time.Since(s.since)
+		switch {
+		case !s.replaced || age > 2*longestRetry:
+			s.vain = 0 // it was good for a while
+		case age < s.pause():
+			return
+		default:
+			s.vain++
+		}
 	}
 	s.token, s.due = "", time.Time{}
 	s.refused = true
+}
+
+// pause is how long kubectl is left alone.
+func (s *Source) pause() time.Duration { return min(retryKubectl<<min(s.vain, 8), longestRetry) }
+
+// backOff returns the pause after a failure, and makes the next one longer.
+func (s *Source) backOff() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pause := s.pause()
+	s.vain++
+	return pause
 }
 
 // Err returns why the last retrieval failed, and nil if it did not. It tells
@@ -149,7 +179,14 @@ func (s *Source) retrieve(ctx context.Context) (token string, fromKubectl bool, 
 			return token, false, fileErr
 		}
 	}
-	token, err = createToken(ctx, s.config.ServiceAccount, s.config.Namespace, s.limit)
+	if time.Now().Before(s.rest) {
+		err = s.kubectlErr
+	} else {
+		token, err = createToken(ctx, s.config.ServiceAccount, s.config.Namespace, s.limit)
+		if err != nil && ctx.Err() == nil {
+			s.kubectlErr, s.rest = err, time.Now().Add(s.backOff())
+		}
+	}
 	if err != nil && fileErr != nil {
 		err = fmt.Errorf("%w; and %w", fileErr, err)
 	}
@@ -165,7 +202,7 @@ func (s *Source) keep(token string, fromKubectl bool, err error) (string, error)
 	pause := retryFile
 	switch {
 	case err != nil && fromKubectl:
-		pause = retryKubectl
+		pause = retryKubectl // of the file that may be there then; kubectl rests longer
 	case err == nil && fromKubectl:
 		pause = renewAfter(token)
 	case err == nil:
@@ -173,6 +210,9 @@ func (s *Source) keep(token string, fromKubectl bool, err error) (string, error)
 	}
 	now := time.Now()
 	s.due = now.Add(pause)
+	if s.config.Strategy == Kubectl && s.due.Before(s.rest) {
+		s.due = s.rest
+	}
 	if err != nil {
 		s.stats.Failures++
 		if s.token != "" {
@@ -182,6 +222,9 @@ func (s *Source) keep(token string, fromKubectl bool, err error) (string, error)
 	}
 	if s.refused {
 		s.stats.Renewals++
+	}
+	if !s.refused {
+		s.vain = 0
 	}
 	s.token, s.fromKubectl, s.since = token, fromKubectl, now
 	s.replaced, s.refused = s.refused, false

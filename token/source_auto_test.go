@@ -45,3 +45,23 @@ func TestAuto(t *testing.T) {
 		wantToken(t, source, "from-file-3")
 	})
 }
+
+// While kubectl fails, and rests for longer and longer, the file is looked at all the same.
+func TestAutoLooksAtTheFileMeanwhile(t *testing.T) {
+	dir := kubectl(t, "echo down >&2\nexit 1")
+	path := filepath.Join(t.TempDir(), "token")
+	synctest.Test(t, func(t *testing.T) {
+		source := token.New(token.Config{Strategy: token.Auto, File: path})
+		for range 720 {
+			_, err := source.Token(t.Context())
+			wantError(t, err, path, "down")
+			time.Sleep(5 * time.Second)
+		}
+		if n := len(runs(t, dir)); n < 50 || n > 64 {
+			t.Errorf("kubectl ran %d times in an hour, want about 60", n)
+		}
+		write(t, path, "from-file")
+		time.Sleep(10 * time.Second)
+		wantToken(t, source, "from-file")
+	})
+}

@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -155,5 +156,48 @@ func TestKubectlRefusedAgainAndAgain(t *testing.T) {
 		source.Refuse("token-2")
 		wantToken(t, source, "token-3")
 		wantRuns(t, dir, 3)
+
+		// The pauses grow to a minute, which is 60 and a few runs in an hour.
+		for range 720 {
+			time.Sleep(5 * time.Second)
+			current, err := source.Token(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			source.Refuse(current)
+		}
+		if n := len(runs(t, dir)); n < 58 || n > 64 {
+			t.Errorf("kubectl ran %d times in an hour, want about 60", n)
+		}
+
+		// A token that was good for a while is replaced at once when it is refused.
+		time.Sleep(9 * time.Minute)
+		current, err := source.Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := len(runs(t, dir))
+		source.Refuse(current)
+		wantToken(t, source, fmt.Sprint("token-", before+1))
+	})
+}
+
+// A kubectl that fails for an hour runs about once a minute, and is used 60 s after it works
+// again at the latest.
+func TestKubectlFailsForAnHour(t *testing.T) {
+	dir := kubectl(t, "echo down >&2\nexit 1\n")
+	synctest.Test(t, func(t *testing.T) {
+		source := token.New(token.Config{Strategy: token.Kubectl})
+		for range 720 {
+			_, err := source.Token(t.Context())
+			wantError(t, err, "down")
+			time.Sleep(5 * time.Second)
+		}
+		if n := len(runs(t, dir)); n < 58 || n > 64 {
+			t.Errorf("kubectl ran %d times in an hour, want about 60", n)
+		}
+		rewrite(t, dir, "echo opaque")
+		time.Sleep(time.Minute)
+		wantToken(t, source, "opaque")
 	})
 }
