@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -50,11 +51,15 @@ func newHTTPAccess(c *Config, address string, tokens *token.Source, limited func
 	if err != nil {
 		return nil, err
 	}
-	client, err := promconfig.NewClientFromConfig(c.httpConfig(), clientName)
+	var options []promconfig.HTTPClientOption
+	if c.dial != nil {
+		options = append(options, promconfig.WithDialContextFunc(c.dial))
+	}
+	client, err := promconfig.NewClientFromConfig(c.httpConfig(), clientName, options...)
 	if err != nil {
 		return nil, fmt.Errorf("make a client of %s: %w", address, err)
 	}
-	bare, err := promconfig.NewRoundTripperFromConfig(c.bareConfig(), clientName)
+	bare, err := promconfig.NewRoundTripperFromConfig(c.bareConfig(), clientName, options...)
 	if err != nil {
 		return nil, fmt.Errorf("make a client of %s: %w", address, err)
 	}
@@ -112,7 +117,13 @@ func (a *access) remedy(err error, away string) string {
 	case errors.As(err, new(*credentialError)):
 		return "check " + a.credentials
 	case errors.Is(err, errNoAnswer):
-		return fmt.Sprintf("it was given %v", requestTimeout)
+		return fmt.Sprintf("it was given %v; it is asked again", requestTimeout)
+	case errors.Is(err, errMute), errors.Is(err, errCut):
+		return "does a proxy or a load balancer stand between? pod_discovery = \"poll\" does without a watch"
+	case isExpiredCertificate(err):
+		return "its certificate has to be renewed, or a clock is wrong"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errUnreadable):
+		return remedyUnreadable
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return "set " + a.authority + " to the certificate of its authority"
 	case errors.As(err, new(*fs.PathError)) && a.credentials != keyToken: // whose errors have their own
@@ -125,8 +136,7 @@ func (a *access) remedy(err error, away string) string {
 	return ""
 }
 
-// remedyOfStatus says what can be done about an answer's status, "" where that is
-// for others to say.
+// remedyOfStatus says what can be done about an answer's status.
 func (a *access) remedyOfStatus(status int) string {
 	switch {
 	case status == http.StatusUnauthorized && a.credentials != keyToken:
@@ -138,6 +148,10 @@ func (a *access) remedyOfStatus(status int) string {
 		return "the token was refused: check " + keyToken
 	case status >= 300 && status < 400:
 		return "it leads elsewhere: set " + a.urlKey + " to where, or follow_redirects = true"
+	case status == http.StatusTooManyRequests:
+		return "it has too much to do; it is asked again when it wants"
+	case status == http.StatusGone:
+		return "it has forgotten the version asked for; the pods are listed anew"
 	}
-	return ""
+	return "its own log says more; it is asked again"
 }

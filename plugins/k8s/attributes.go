@@ -94,6 +94,25 @@ func (c *choice) keys() []string {
 	return keys
 }
 
+// What of a pod has to be read. A choice that is nil wants nothing.
+func (c *choice) wantsOwner() bool { return c != nil && c.workload }
+func (c *choice) wantsPhase() bool { return c != nil && c.phase }
+
+func (c *choice) wantsLabels() bool { return c != nil && (c.workload || len(c.labels) > 0) }
+
+func (c *choice) wantsLabel(key []byte) bool {
+	return c != nil && (c.workload && string(key) == labelTemplateHash || has(c.labels, key))
+}
+
+// wantsAnnotation tells besides what every pod is read for.
+func (c *choice) wantsAnnotation(key []byte) bool {
+	return string(key) == annotationHash || string(key) == annotationEnd || c != nil && has(c.annotations, key)
+}
+
+func has(chosen []chosenText, key []byte) bool {
+	return slices.ContainsFunc(chosen, func(t chosenText) bool { return t.key == string(key) })
+}
+
 // changes tells whether one of the attributes may change while a pod lives.
 func (c *choice) changes() bool { return c.phase || len(c.labels)+len(c.annotations) > 0 }
 
@@ -112,6 +131,9 @@ func renewal(c *choice, refresh time.Duration) time.Duration {
 // of returns the chosen attributes of a pod, but for those that its cgroup tells,
 // sorted by key. What the pod does not have is left out.
 func (c *choice) of(p *traits) []measure.Attribute {
+	if c == nil {
+		return nil
+	}
 	var all []measure.Attribute
 	add := func(key, value string) { all = append(all, measure.Attribute{Key: key, Value: bounded(value)}) }
 	if c.workload {

@@ -56,7 +56,7 @@ func configured(t testing.TB, c *Config, pods ...*corev1.Pod) (*source, *plugint
 func (s *source) know(pods ...*corev1.Pod) {
 	var known []*pod
 	for _, p := range pods {
-		known = append(known, (&server{node: node, chosen: s.chosen}).pod(p))
+		known = append(known, newChosenPod(node, &s.chosen, p))
 	}
 	s.discovery.replace(known, time.Now())
 }
@@ -258,7 +258,15 @@ func TestCapturedAttributes(t *testing.T) {
 			"ds": "label:app=ds workload=ds workload_kind=DaemonSet ", "guaranteed": "label:app=pay label:team=core ",
 			"short": "label:app=batch ", "burstable": "label:app=search ", "besteffort": "label:app=idle ", "two": "label:app=two ", "hostnet": "label:app=hostnet ",
 		}
-		if diff := cmp.Diff(want, told((&server{node: node, chosen: chosen}).pods(list.Items))); diff != "" {
+		body, err := list.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ofServer := podObjectList{chosen: &chosen}
+		if err := ofServer.Unmarshal(body); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, told(ofServer.of(node))); diff != "" {
 			t.Errorf("%s, API server: -want +got\n%s", capture, diff)
 		}
 		ofKubelet, err := decodeWith(capturedList(t, capture), node, &chosen)
@@ -287,7 +295,7 @@ func TestAttributesInEveryMode(t *testing.T) {
 	p.Annotations = map[string]string{"example.org/Note": strings.Repeat("n", 2*longestValue), "other": "x"}
 	name := job("backup", made.Sub(p.CreationTimestamp.Time)) // of the minute in which the pod was made
 	p.OwnerReferences = []metav1.OwnerReference{{Kind: "ConfigMap", Name: "other"}, {APIVersion: "batch/v1", Kind: "Job", Name: name, Controller: &yes}}
-	want := (&server{node: node, chosen: chosen}).pod(p).attributes
+	want := newChosenPod(node, &chosen, p).attributes
 	if len(want) != 6 || want[4].Value != "backup" || want[5].Value != "CronJob" {
 		t.Fatalf("attributes %v, want 6 with those of a CronJob", want)
 	}

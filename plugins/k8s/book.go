@@ -21,8 +21,8 @@ type book struct {
 	mu   sync.Mutex
 	live map[string]*pod // by UID
 	gone map[string]departed
-	// whole says that nothing was missed since all pods were known.
-	whole bool
+	// whole is since when nothing was missed; zero while something may be.
+	whole time.Time
 	// answered is when a server told something last, if only that nothing is new.
 	answered time.Time
 }
@@ -52,7 +52,7 @@ func (b *book) replace(pods []*pod, asked time.Time) {
 			b.gone[uid] = departed{p, asked}
 		}
 	}
-	b.whole = true
+	b.whole = time.Now()
 	b.publish(asked)
 }
 
@@ -60,7 +60,14 @@ func (b *book) replace(pods []*pod, asked time.Time) {
 func (b *book) interrupt() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.whole = false
+	b.whole = time.Time{}
+}
+
+// resume tells that what was missed is about to be told, and all that comes.
+func (b *book) resume() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.whole = time.Now()
 }
 
 // answer notes that a server told something.
@@ -98,7 +105,7 @@ func (b *book) remove(p *pod) {
 func (b *book) confirm(asked time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.whole {
+	if !b.whole.IsZero() && !asked.Before(b.whole) {
 		b.current.Store(&directory{pods: b.current.Load().pods, asked: asked})
 	}
 }
@@ -107,7 +114,7 @@ func (b *book) confirm(asked time.Time) {
 func (b *book) fail(err error, asked time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.whole = false
+	b.whole = time.Time{}
 	b.current.Store(&directory{pods: b.current.Load().pods, asked: asked, err: err})
 }
 

@@ -129,7 +129,7 @@ func (l *life) change(p *corev1.Pod) {
 
 func (l *life) tell(p *corev1.Pod) {
 	l.known[p] = true
-	l.source.discovery.put((&server{node: node, chosen: l.source.chosen}).pod(p))
+	l.source.discovery.put(newChosenPod(node, &l.source.chosen, p))
 }
 
 func (l *life) spend(p *corev1.Pod) {

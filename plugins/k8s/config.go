@@ -9,6 +9,7 @@ package k8s
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -95,6 +96,9 @@ type Config struct {
 	HTTPHeaders map[string]Header `toml:"http_headers"`
 
 	made *metricSets // see sets
+
+	// dial connects to the servers; nil is as usual. Tests set it.
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 const defaultAPIURL = "http://127.0.0.1:8080"

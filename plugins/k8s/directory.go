@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podjoule/podjoule/agent/measure"
 	"github.com/podjoule/podjoule/cgroup"
@@ -14,33 +14,15 @@ import (
 // the kubelet gave the pod itself, the one in the names of cgroups.
 const annotationHash = "kubernetes.io/config.hash"
 
+// annotationEnd is on the bookmark that ends the list with which a watch begins.
+const annotationEnd = metav1.InitialEventsAnnotationKey
+
 // pod is what the API server tells about a pod, as far as it is used. It is never
 // changed once it is made.
 type pod struct {
 	uid, hash, name, namespace string              // hash is a mirror's
 	containers                 map[string]string   // container id → name
 	attributes                 []measure.Attribute // that are chosen, sorted by key
-}
-
-// newPod takes what is used of a pod, or returns nil for one of another node, as a
-// server may ignore the selector.
-func newPod(node string, p *corev1.Pod) *pod {
-	if p.Spec.NodeName != node || p.UID == "" {
-		return nil
-	}
-	known := &pod{
-		uid: string(p.UID), hash: p.Annotations[annotationHash],
-		name: p.Name, namespace: p.Namespace, containers: make(map[string]string),
-	}
-	for _, statuses := range [][]corev1.ContainerStatus{
-		p.Status.InitContainerStatuses, p.Status.ContainerStatuses, p.Status.EphemeralContainerStatuses,
-	} {
-		for i := range statuses {
-			c := &statuses[i]
-			known.nameContainer(c.Name, c.ContainerID, terminatedID(c.State), terminatedID(c.LastTerminationState))
-		}
-	}
-	return known
 }
 
 // nameContainer enters the ids of a container, as runtime://id: its own, and those
@@ -62,13 +44,6 @@ type directory struct {
 	asked time.Time
 	// err is why nothing newer is known.
 	err error
-}
-
-func terminatedID(s corev1.ContainerState) string {
-	if s.Terminated == nil {
-		return ""
-	}
-	return s.Terminated.ContainerID
 }
 
 // find returns the pod with the UID that a cgroup's name carries.

@@ -2,6 +2,7 @@ package k8s
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -25,7 +26,18 @@ type discovery struct {
 	fresh   chan struct{} // holds a token when a name was missed for the first time
 	// degraded is why the pods are polled though they should be watched.
 	degraded atomic.Pointer[error]
+	// cut is that watches end too soon.
+	cut atomic.Pointer[notice]
 }
+
+// notice is something wrong that counts for a while only.
+type notice struct {
+	err error
+	at  time.Time
+}
+
+// errCut says that watches end soon after they began.
+var errCut = errors.New("the watch is cut again and again, so that names come late")
 
 // The values of pod_discovery.
 const (
@@ -55,18 +67,16 @@ func openDiscovery(c *Config, node string, tokens *token.Source, host *plugin.Ho
 	}
 	var d *discovery
 	if c.Discovery == modeKubelet {
-		k, err := newKubelet(c, node, tokens, host)
+		k, err := newKubelet(c, node, &chosen, tokens, host)
 		if err != nil {
 			return nil, err
 		}
-		k.chosen = chosen
 		d = newDiscovery(c.Discovery, k, refresh)
 	} else {
-		s, err := newServer(c, node, tokens, host)
+		s, err := newServer(c, node, &chosen, tokens, host)
 		if err != nil {
 			return nil, err
 		}
-		s.chosen = chosen
 		d = newDiscovery(c.Discovery, s, refresh)
 		if c.Discovery == modeWatch {
 			d.server = s
@@ -90,6 +100,27 @@ func (d *discovery) mode() string {
 	return d.wanted
 }
 
+// wrong returns why names are missing or late.
+func (d *discovery) wrong() error {
+	if err := d.current.Load().err; err != nil {
+		return err
+	}
+	if degraded := d.degraded.Load(); degraded != nil {
+		return *degraded
+	}
+	if cut := d.cut.Load(); cut != nil && time.Since(cut.at) < lasting {
+		return cut.err
+	}
+	return nil
+}
+
+// resume tells that the watch goes on, and has the names looked at that were missed
+// meanwhile.
+func (d *discovery) resume() {
+	d.book.resume()
+	d.refreshNames()
+}
+
 // run keeps the book until the context ends.
 func (d *discovery) run(ctx context.Context) error {
 	if d.server != nil {
@@ -101,9 +132,13 @@ func (d *discovery) run(ctx context.Context) error {
 // miss says which names are missing now, and whether one of them is new.
 func (d *discovery) miss(names []name, fresh bool) {
 	d.missing.Store(&names)
-	if !fresh {
-		return
+	if fresh {
+		d.refreshNames()
 	}
+}
+
+// refreshNames has the discovery look at the missing names soon.
+func (d *discovery) refreshNames() {
 	select {
 	case d.fresh <- struct{}{}:
 	default:
@@ -131,7 +166,7 @@ func (d *discovery) poll(ctx context.Context) error {
 		}
 		if err != nil {
 			d.fail(err, asked)
-			if !sleep(ctx, asked, errorPause) {
+			if !sleep(ctx, asked, max(errorPause, retryAfter(err))) {
 				return nil
 			}
 			errorPause = min(2*errorPause, max(longestErrorPause, d.refresh))

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -20,6 +19,9 @@ import (
 // refuses, or something between holds answers back until they are whole.
 var errListOnly = errors.New("the pods are polled instead of watched")
 
+// errMute says that a watch began and told nothing, not even that it had begun.
+var errMute = errors.New("the watch began and says nothing")
+
 // follower drives a reflector, and is where it puts the pods. It keeps the pace and
 // the errors, of which the reflector would repeat some by itself, without an end
 // when the context ends.
@@ -28,19 +30,23 @@ type follower struct {
 	reflector *cache.Reflector
 
 	// Of the attempt under way:
-	watches int       // that were begun
+	watches int       // that were begun in a short time
 	began   time.Time // the last of them
 	listed  bool      // a list was answered
+	filled  bool      // the book has all pods
 
-	mu  sync.Mutex
-	err error // of the last request
+	mu        sync.Mutex
+	err       error // of the last request
+	forgotten int   // how often the version to go on from was refused
 }
 
 // note keeps the error of the last request.
 func (f *follower) note(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.err = err
+	if f.err = err; isExpired(err) {
+		f.forgotten++
+	}
 }
 
 func (f *follower) noted() error {
@@ -49,23 +55,33 @@ func (f *follower) noted() error {
 	return f.err
 }
 
+// bears tells that the reflector may go on by itself after an error: it drops a
+// version that the server has forgotten. When that does not help, it would try for ever.
+func (f *follower) bears(err error) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return isExpired(err) && f.forgotten <= 1
+}
+
 func newFollower(d *discovery) *follower {
 	f := &follower{discovery: d}
 	requests := &cache.ListWatch{ListWithContextFunc: f.list, WatchFuncWithContext: f.watch}
-	f.reflector = cache.NewReflectorWithOptions(requests, &corev1.Pod{}, f, cache.ReflectorOptions{Name: "pods"})
+	f.reflector = cache.NewReflectorWithOptions(requests, &podObject{}, f, cache.ReflectorOptions{Name: "pods"})
 	return f
 }
 
 // attempt follows the pods until something is wrong.
 func (f *follower) attempt(ctx context.Context) error {
-	f.watches, f.listed = 0, false
+	f.watches, f.listed, f.filled, f.forgotten = 0, false, false, 0
 	f.note(nil)
 	f.interrupt()
 	defer f.interrupt()
 	err := f.reflector.ListAndWatchWithContext(quiet(ctx))
 	switch noted := f.noted(); {
-	case f.listed && (apierrors.IsForbidden(noted) || errors.Is(noted, errNoAnswer)):
+	case f.listed && (apierrors.IsForbidden(noted) || errors.Is(noted, errNoAnswer) || errors.Is(noted, errMute)):
 		return fmt.Errorf("%w: %w", errListOnly, noted)
+	case f.filled && isExpired(noted):
+		return nil // a server that was restarted does not know the version any more
 	case noted != nil:
 		return noted
 	}
@@ -88,10 +104,17 @@ func (f *follower) list(ctx context.Context, options metav1.ListOptions) (runtim
 // watch begins a watch. A second one follows at once on the first, whose time was
 // over; more of them have to wait.
 func (f *follower) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	f.interrupt()
+	if err := f.noted(); err != nil && !f.bears(err) {
+		return nil, final{err} // the watch before told why it ended
+	}
 	if time.Since(f.began) >= lasting {
 		f.watches = 0
 	}
 	if f.watches++; f.watches > 2 {
+		if f.watches > 3 {
+			f.cut.Store(&notice{f.server.explain("watch", errCut), time.Now()})
+		}
 		pause := min(f.refresh<<min(f.watches-3, 10), max(longestErrorPause, f.refresh))
 		if !sleep(ctx, time.Now(), pause) {
 			return nil, ctx.Err()
@@ -101,17 +124,32 @@ func (f *follower) watch(ctx context.Context, options metav1.ListOptions) (watch
 	events, err := f.server.watch(ctx, options)
 	f.note(err)
 	if err != nil {
+		if f.bears(err) {
+			return nil, err
+		}
 		return nil, final{err}
 	}
-	f.degraded.Store(nil)
-	return supervise(ctx, events, f.note), nil
+	limit := silence
+	if options.SendInitialEvents != nil {
+		limit = prelude
+	} else if f.filled {
+		f.resume()
+	}
+	return supervise(ctx, events, limit, f.tell), nil
+}
+
+// tell notes why a watch ended, and reports whether the reflector is to know it.
+func (f *follower) tell(err error) bool {
+	err = f.server.explain("watch", err)
+	f.note(err)
+	return f.bears(err)
 }
 
 // wantsList tells from the refusal of a watch whether a list may go better: older
 // servers do not stream their lists, the right to watch is another one, and what
 // stands between may hold an answer back until it is whole.
 func wantsList(err error) bool {
-	if errors.Is(err, errNoAnswer) {
+	if errors.Is(err, errNoAnswer) || errors.Is(err, errMute) {
 		return true
 	}
 	var status apierrors.APIStatus
@@ -126,16 +164,8 @@ func wantsList(err error) bool {
 	}
 }
 
-// final keeps the reflector from looking into an error and trying again by itself,
-// unless its resource version is what was wrong.
+// final keeps the reflector from looking into an error and trying again by itself.
 type final struct{ error }
-
-func (f final) Unwrap() error {
-	if isExpired(f.error) {
-		return f.error
-	}
-	return nil
-}
 
 // isExpired tells that the server has forgotten the version to go on from, or does
 // not have it yet.
@@ -152,12 +182,16 @@ func (f *follower) Replace(list []any, _ string) error {
 			pods = append(pods, p)
 		}
 	}
+	if f.filled = true; !f.listed {
+		f.degraded.Store(nil) // the watch told them
+	}
 	f.replace(pods, time.Now())
 	return nil
 }
 
 // Add implements cache.ReflectorStore.
 func (f *follower) Add(item any) error {
+	f.degraded.Store(nil)
 	if p := f.pod(item); p != nil {
 		f.put(p)
 	}
@@ -169,6 +203,7 @@ func (f *follower) Update(item any) error { return f.Add(item) }
 
 // Delete implements cache.ReflectorStore.
 func (f *follower) Delete(item any) error {
+	f.degraded.Store(nil)
 	if p := f.pod(item); p != nil {
 		f.remove(p)
 	}
@@ -177,6 +212,7 @@ func (f *follower) Delete(item any) error {
 
 // Bookmark implements cache.ReflectorBookmarkStore.
 func (f *follower) Bookmark(string) error {
+	f.degraded.Store(nil)
 	f.answer()
 	return nil
 }
@@ -185,9 +221,9 @@ func (f *follower) Bookmark(string) error {
 func (f *follower) Resync() error { return nil }
 
 func (f *follower) pod(item any) *pod {
-	p, ok := item.(*corev1.Pod)
+	o, ok := item.(*podObject)
 	if !ok {
 		return nil
 	}
-	return f.server.pod(p)
+	return o.of(f.server.node)
 }

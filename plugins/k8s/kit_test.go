@@ -237,6 +237,3 @@ func names(b *measure.Batch) []string {
 	}
 	return slices.Sorted(maps.Keys(set))
 }
-
-// podsOf takes what is used of the pods in a list, without attributes.
-func podsOf(node string, list []corev1.Pod) []*pod { return (&server{node: node}).pods(list) }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -24,10 +25,10 @@ const answerLimit = 64 << 20
 type kubelet struct {
 	*access
 	pods, node string // the URL of the pods
-	chosen     choice
+	chosen     *choice
 }
 
-func newKubelet(c *Config, node string, tokens *token.Source, host *plugin.Host) (*kubelet, error) {
+func newKubelet(c *Config, node string, chosen *choice, tokens *token.Source, host *plugin.Host) (*kubelet, error) {
 	access, err := newAccess(c, c.KubeletURL, tokens, host)
 	if err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func newKubelet(c *Config, node string, tokens *token.Source, host *plugin.Host)
 	if err != nil {
 		return nil, fmt.Errorf("kubelet_url: %w", err)
 	}
-	return &kubelet{access: access, pods: whole, node: node}, nil
+	return &kubelet{access: access, pods: whole, node: node, chosen: chosen}, nil
 }
 
 // list implements lister.
@@ -52,12 +53,14 @@ func (k *kubelet) list(ctx context.Context) ([]*pod, error) {
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		said, _ := io.ReadAll(io.LimitReader(answer.Body, 200)) // without it the status says enough
-		return nil, k.explain(fmt.Errorf("status %d: %s", answer.StatusCode, strings.TrimSpace(string(said))), k.remedyOfAnswer(answer.StatusCode))
+		said, _ := io.ReadAll(io.LimitReader(answer.Body, 200))      // without it the status says enough
+		seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After")) // a date counts as none
+		err = &busyError{fmt.Errorf("status %d: %s", answer.StatusCode, strings.TrimSpace(string(said))), seconds}
+		return nil, k.explain(err, k.remedyOfAnswer(answer.StatusCode))
 	}
-	pods, err := decodePods(&io.LimitedReader{R: answer.Body, N: answerLimit}, k.node, &k.chosen)
+	pods, err := decodePods(&io.LimitedReader{R: answer.Body, N: answerLimit}, k.node, k.chosen)
 	if err != nil {
-		return nil, k.explain(err, "")
+		return nil, k.explain(err, remedyUnreadable)
 	}
 	return pods, nil
 }
@@ -79,50 +82,10 @@ func (k *kubelet) explain(err error, remedy string) error {
 	return fmt.Errorf("list the pods of node %s at %s: %w%s", k.node, k.place(), err, remedy)
 }
 
-// kubeletPods is a PodList, as far as it is used.
-type kubeletPods struct {
-	Kind  string       `json:"kind"`
-	Items kubeletItems `json:"items"`
-}
-
-type kubeletPod struct {
-	Metadata struct {
-		UID         string                   `json:"uid"`
-		Name        string                   `json:"name"`
-		Namespace   string                   `json:"namespace"`
-		Created     optional[string]         `json:"creationTimestamp"`
-		Labels      kubeletTexts             `json:"labels"`
-		Annotations kubeletTexts             `json:"annotations"`
-		Owners      optional[[]kubeletOwner] `json:"ownerReferences"`
-	} `json:"metadata"`
-	Spec struct {
-		NodeName string `json:"nodeName"`
-	} `json:"spec"`
-	Status struct {
-		Phase     optional[string]   `json:"phase"`
-		Init      []kubeletContainer `json:"initContainerStatuses"`
-		Main      []kubeletContainer `json:"containerStatuses"`
-		Ephemeral []kubeletContainer `json:"ephemeralContainerStatuses"`
-	} `json:"status"`
-}
-
-type kubeletContainer struct {
-	Name  string       `json:"name"`
-	ID    string       `json:"containerID"`
-	State kubeletState `json:"state"`
-	Last  kubeletState `json:"lastState"`
-}
-
-type kubeletState struct {
-	Terminated struct {
-		ID string `json:"containerID"`
-	} `json:"terminated"`
-}
-
 // decodePods reads a PodList in JSON, and keeps of it what is used. A reader that
 // has a limit is one whose answer is too long when the limit is reached.
 func decodePods(r *io.LimitedReader, node string, chosen *choice) ([]*pod, error) {
-	list := kubeletPods{Items: newKubeletItems(node, chosen)}
+	list := jsonPods{Items: jsonItems{chosen: chosen}}
 	err := json.UnmarshalRead(r, &list, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	switch {
 	case r.N <= 0:
@@ -132,5 +95,11 @@ func decodePods(r *io.LimitedReader, node string, chosen *choice) ([]*pod, error
 	case list.Kind != "PodList":
 		return nil, fmt.Errorf("the answer is of kind %.40q, want PodList", list.Kind)
 	}
-	return list.Items.pods, nil
+	pods := make([]*pod, 0, len(list.Items.objects))
+	for i := range list.Items.objects {
+		if p := list.Items.objects[i].of(node); p != nil {
+			pods = append(pods, p)
+		}
+	}
+	return pods, nil
 }

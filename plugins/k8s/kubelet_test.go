@@ -50,7 +50,7 @@ func TestDecodeCapturedPods(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := (&server{node: node, chosen: chosen}).pods(full.Items)
+			want := chosenPodsOf(node, &chosen, full.Items)
 			got, err := decodeWith(text, node, &chosen)
 			if err != nil {
 				t.Fatal(err)
@@ -169,7 +169,7 @@ func FuzzDecodePods(f *testing.F) {
 }
 
 // Of an object the texts that are wanted are read, whatever else is in it.
-func TestKubeletTexts(t *testing.T) {
+func TestJSONTexts(t *testing.T) {
 	for _, tt := range []struct {
 		text string
 		want map[string]string // nil: an error
@@ -189,7 +189,7 @@ func TestKubeletTexts(t *testing.T) {
 		{`{"app": "web"]`, nil},
 		{`{"app": we}`, nil},
 	} {
-		got := kubeletTexts{keys: []string{"app", "tier"}}
+		got := jsonTexts{wanted: func(key []byte) bool { return string(key) == "app" || string(key) == "tier" }}
 		err := jsonv2.Unmarshal([]byte(tt.text), &got, jsontext.AllowDuplicateNames(true))
 		if (err != nil) != (tt.want == nil) {
 			t.Errorf("%s: error %v", tt.text, err)
@@ -201,7 +201,7 @@ func TestKubeletTexts(t *testing.T) {
 }
 
 // A list whose items are no pods is an error that says so.
-func TestKubeletItems(t *testing.T) {
+func TestJSONItems(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"kind": "PodList", "items": {}}`:      "want a list",
 		`{"kind": "PodList", "items": "pods"}`:  "want a list",

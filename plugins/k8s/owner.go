@@ -4,9 +4,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // traits is what a pod says about itself, as far as attributes are made of it.
@@ -76,37 +73,4 @@ func scheduled(job string, created time.Time) (cronJob string, ok bool) {
 	}
 	passed := created.Sub(time.Unix(int64(minute)*60, 0))
 	return job[:i], -clockSkew <= passed && passed <= latePod
-}
-
-// traitsOf takes what a pod of the API server says about itself.
-func traitsOf(p *corev1.Pod) *traits {
-	t := &traits{
-		node: p.Spec.NodeName, static: p.Annotations[annotationHash] != "",
-		labels: p.Labels, annotations: p.Annotations,
-		created: p.CreationTimestamp.Time, phase: string(p.Status.Phase),
-	}
-	if c := metav1.GetControllerOfNoCopy(p); c != nil {
-		t.controller = owner{c.APIVersion, c.Kind, c.Name}
-	}
-	return t
-}
-
-// pod takes what is used of a pod, or returns nil for one of another node.
-func (s *server) pod(p *corev1.Pod) *pod {
-	known := newPod(s.node, p)
-	if known != nil {
-		known.attributes = s.chosen.of(traitsOf(p))
-	}
-	return known
-}
-
-// pods takes what is used of the pods in a list.
-func (s *server) pods(list []corev1.Pod) []*pod {
-	pods := make([]*pod, 0, len(list))
-	for i := range list {
-		if p := s.pod(&list[i]); p != nil {
-			pods = append(pods, p)
-		}
-	}
-	return pods
 }

@@ -2,19 +2,17 @@ package k8s
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/go-logr/logr"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
@@ -31,28 +29,25 @@ type server struct {
 	*access
 	node   string
 	client *rest.RESTClient
-	chosen choice
+	chosen *choice
 }
 
 // newServer makes a client. It knows pods and nothing else, which halves the
 // size of the program against the full client.
-func newServer(c *Config, node string, tokens *token.Source, host *plugin.Host) (*server, error) {
+func newServer(c *Config, node string, chosen *choice, tokens *token.Source, host *plugin.Host) (*server, error) {
 	access, err := newAccess(c, c.APIURL, tokens, host)
 	if err != nil {
 		return nil, err
 	}
-	scheme := runtime.NewScheme()
-	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Pod{}, &corev1.PodList{})
-	metav1.AddToGroupVersion(scheme, corev1.SchemeGroupVersion)
-	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
+	version := coreVersion()
 	client, err := rest.RESTClientForConfigAndClient(&rest.Config{
 		Host:           access.url,
 		APIPath:        "/api",
 		QPS:            -1, // the pace is the discovery's
 		WarningHandler: rest.NoWarnings{},
 		ContentConfig: rest.ContentConfig{
-			GroupVersion:         &corev1.SchemeGroupVersion,
-			NegotiatedSerializer: serializer.NewCodecFactory(scheme).WithoutConversion(),
+			GroupVersion:         &version,
+			NegotiatedSerializer: newPodSerializer(chosen),
 			ContentType:          runtime.ContentTypeProtobuf,
 			AcceptContentTypes:   runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
 		},
@@ -60,7 +55,7 @@ func newServer(c *Config, node string, tokens *token.Source, host *plugin.Host) 
 	if err != nil {
 		return nil, fmt.Errorf("make a client of %s: %w", access.url, err)
 	}
-	return &server{access: access, node: node, client: client}, nil
+	return &server{access: access, node: node, chosen: chosen, client: client}, nil
 }
 
 // list implements lister. The answer may come from the API server's
@@ -73,7 +68,7 @@ func (s *server) list(ctx context.Context) ([]*pod, error) {
 		if err != nil {
 			return nil, err
 		}
-		pods = append(pods, s.pods(page.Items)...)
+		pods = append(pods, page.of(s.node)...)
 		if page.Continue == "" {
 			return pods, nil
 		}
@@ -82,9 +77,16 @@ func (s *server) list(ctx context.Context) ([]*pod, error) {
 }
 
 // page sends one request for pods.
-func (s *server) page(ctx context.Context, options metav1.ListOptions) (*corev1.PodList, error) {
-	var page corev1.PodList
-	if err := s.request(options).Do(quiet(ctx)).Into(&page); err != nil {
+func (s *server) page(ctx context.Context, options metav1.ListOptions) (*podObjectList, error) {
+	page := podObjectList{chosen: s.chosen}
+	answer := s.request(options).Do(quiet(ctx))
+	err := answer.Error()
+	if err == nil {
+		if err = answer.Into(&page); err != nil {
+			err = fmt.Errorf("%w: %w", errUnreadable, err)
+		}
+	}
+	if err != nil {
 		return nil, s.explain("list", err)
 	}
 	return &page, nil
@@ -130,4 +132,14 @@ func (s *server) explain(verb string, err error) error {
 		remedy = "; " + remedy
 	}
 	return fmt.Errorf("%s the pods of node %s at %s: %w%s", verb, s.node, s.place(), err, remedy)
+}
+
+// errUnreadable is why an answer is of no use.
+var errUnreadable = errors.New("the answer cannot be read")
+
+const remedyUnreadable = "does something between cut or change the answers? It is asked again"
+
+func isExpiredCertificate(err error) bool {
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
 }

@@ -261,6 +261,7 @@ func TestValidateNamesTheKey(t *testing.T) {
 	f("k8s_api_url", func(c *Config) { c.APIURL = "ftp://host" }, "want a URL")
 	f("k8s_api_url", func(c *Config) { c.APIURL = "https://me:secret@host" }, "token_retrieval")
 	f("k8s_api_url", func(c *Config) { c.APIURL = "http://10.0.0.1:8080" }, "allow_insecure_token")
+	f("kubelet_url", func(c *Config) { c.KubeletURL = "http://10.0.0.1:10255" }, "allow_insecure_token")
 	f("metrics", func(c *Config) { c.MetricGroups = nil }, "empty")
 	f("metrics", func(c *Config) { c.MetricGroups = []string{"cpu", "gpu"} }, `"gpu"`)
 	f("insecure_skip_verify", func(c *Config) { c.InsecureSkipVerify, c.CAFile = true, "x" }, "ca_file")

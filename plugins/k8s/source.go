@@ -126,11 +126,8 @@ func (s *source) Close() error {
 
 // Ready implements plugin.Readier.
 func (s *source) Ready() error {
-	if err := s.discovery.current.Load().err; err != nil {
+	if err := s.discovery.wrong(); err != nil {
 		return err
-	}
-	if degraded := s.discovery.degraded.Load(); degraded != nil {
-		return *degraded
 	}
 	if wrong := s.wrong.Load(); wrong != nil {
 		return *wrong

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"strconv"
@@ -32,18 +33,20 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	// A whole copy: the library sets headers in the request that it gets.
 	resp, err := t.next.RoundTrip(r.Clone(ctx))
 	code := "none"
+	left := int64(answerLimit)
 	switch {
 	case err != nil:
 		limit.Stop()
 		err = late(ctx, err)
 		cancel(nil)
 	case resp.StatusCode == http.StatusOK && r.URL.Query().Get("watch") != "":
-		limit.Stop() // its body is meant to last
+		limit.Stop() // its body is meant to last, event by event
+		left = math.MaxInt64
 		fallthrough
 	default:
 		code = strconv.Itoa(resp.StatusCode)
 		resp.Request = r
-		resp.Body = &limitedBody{resp.Body, ctx, func() { limit.Stop(); cancel(nil) }}
+		resp.Body = &limitedBody{ReadCloser: resp.Body, ctx: ctx, end: func() { limit.Stop(); cancel(nil) }, left: left}
 		nameContent(resp)
 	}
 	t.count.Add(r.Context(), 1, metric.WithAttributes(attribute.String("code", code)))
@@ -61,15 +64,20 @@ func late(ctx context.Context, err error) error {
 	return err
 }
 
-// limitedBody is a body whose reading the limit ends.
+// limitedBody is a body whose reading the limits end: of time, and of bytes, as all
+// of it is held in memory.
 type limitedBody struct {
 	io.ReadCloser
-	ctx context.Context
-	end func()
+	ctx  context.Context
+	end  func()
+	left int64
 }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("an answer of more than %d MiB", answerLimit>>20)
+	}
 	return n, late(b.ctx, err)
 }
 

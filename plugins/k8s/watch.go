@@ -3,6 +3,7 @@ package k8s
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -24,13 +25,13 @@ const (
 // context ends.
 func (d *discovery) watch(ctx context.Context) error {
 	for ctx.Err() == nil {
-		err := d.follow(ctx)
-		if err == nil || ctx.Err() != nil {
+		why := d.follow(ctx)
+		if why == nil || ctx.Err() != nil {
 			continue
 		}
-		d.degraded.Store(&err)
-		polling, cancel := context.WithTimeout(ctx, withoutWatch)
-		err = d.poll(polling)
+		d.degraded.Store(&why)
+		polling, cancel := context.WithTimeout(ctx, withoutWatch+rand.N(withoutWatch/8))
+		err := d.poll(polling)
 		cancel()
 		if err != nil {
 			return err
@@ -49,10 +50,11 @@ func (d *discovery) follow(ctx context.Context) error {
 	confirming.Go(func() { d.confirmAll(ctx) })
 
 	f := newFollower(d)
-	pause := d.refresh
+	pause, short := d.refresh, 0
 	for {
 		began := time.Now()
 		err := f.attempt(ctx)
+		lived := time.Since(began) >= lasting
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -60,8 +62,14 @@ func (d *discovery) follow(ctx context.Context) error {
 			return err
 		case err != nil:
 			d.fail(err, began)
+		case lived:
+			short = 0
+		default:
+			if short++; short > 2 { // the first may be by chance
+				d.cut.Store(&notice{d.server.explain("watch", errCut), time.Now()})
+			}
 		}
-		if time.Since(began) >= lasting {
+		if lived {
 			pause = d.refresh
 		}
 		if !sleep(ctx, time.Now(), max(pause, retryAfter(err))) {
@@ -74,8 +82,19 @@ func (d *discovery) follow(ctx context.Context) error {
 // retryAfter is how long the server wants to be left alone.
 func retryAfter(err error) time.Duration {
 	seconds, _ := apierrors.SuggestsClientDelay(err)
+	if busy := (*busyError)(nil); errors.As(err, &busy) {
+		seconds = busy.seconds
+	}
 	return min(time.Duration(seconds)*time.Second, longestPause)
 }
+
+// busyError is of a server that says when to come back.
+type busyError struct {
+	error
+	seconds int
+}
+
+func (e *busyError) Unwrap() error { return e.error }
 
 // confirmAll takes note of names that are missed for the first time: once the watch
 // has had the time to tell them, it is known that the server does not have them.

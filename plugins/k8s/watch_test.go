@@ -74,7 +74,8 @@ func TestWatchIsBegunAgain(t *testing.T) {
 					return r.discovery.live[string(p.UID)] != nil && len(r.discovery.live) == 1
 				})
 			}
-			eventually(t, "recovery", func() bool { return r.Ready() == nil })
+			// Ready speaks of the cuts for a minute more: see TestEveryTrouble.
+			eventually(t, "recovery", func() bool { return r.discovery.current.Load().err == nil })
 		})
 	}
 	f("cut", func(a *simnode.API) { a.CutWatches() })
@@ -126,7 +127,7 @@ func TestWatchThatIsHeldBack(t *testing.T) {
 	})
 	c := defaults()
 	c.APIURL = r.url
-	s, err := newServer(c, node, token.New(c.Token), plugintest.NewHost(t).Host)
+	s, err := newServer(c, node, new(choice), token.New(c.Token), plugintest.NewHost(t).Host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,12 @@ func TestSilentWatchEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := watch.NewFake()
 		var told error
-		w := supervise(t.Context(), inner, func(err error) { told = err })
+		w := supervise(t.Context(), inner, prelude, func(err error) bool { told = err; return false })
+		time.Sleep(prelude - time.Second)
+		go inner.Add(nil)
+		if _, ok := <-w.ResultChan(); !ok {
+			t.Fatal("ended within its first time")
+		}
 		for range 3 {
 			time.Sleep(silence - time.Second)
 			go inner.Add(nil)
@@ -243,6 +249,14 @@ func TestOnlyAWholeBookConfirms(t *testing.T) {
 	if confirmed() {
 		t.Error("after the end of the watch")
 	}
+	before := time.Now()
+	b.resume()
+	if b.confirm(before); b.current.Load().asked.Equal(before) {
+		t.Error("as of a time before the watch went on")
+	}
+	if !confirmed() {
+		t.Error("not after the watch goes on")
+	}
 	b.replace(nil, time.Now())
 	b.fail(errNoAnswer, time.Now())
 	if confirmed() || b.current.Load().err == nil {
@@ -261,8 +275,8 @@ func TestLastAnswer(t *testing.T) {
 		}
 		for name, tell := range map[string]func() error{
 			"all pods": func() error { return f.Replace(nil, "1") },
-			"a pod":    func() error { return f.Add(simnode.NewPod(simnode.PodTemplate{Node: node})) },
-			"an end":   func() error { return f.Delete(simnode.NewPod(simnode.PodTemplate{Node: node})) },
+			"a pod":    func() error { return f.Add(object(t, simnode.NewPod(simnode.PodTemplate{Node: node}))) },
+			"an end":   func() error { return f.Delete(object(t, simnode.NewPod(simnode.PodTemplate{Node: node}))) },
 			"bookmark": func() error { return f.Bookmark("2") },
 		} {
 			time.Sleep(time.Minute)

@@ -1,0 +1,289 @@
+package k8s
+
+import (
+	"iter"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// The numbers of the fields that are used, from k8s.io/api/core/v1/generated.proto and
+// k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto. A number never gets another
+// meaning in one version of the API.
+const (
+	listMetadata, listItems             = 1, 2
+	podMetadata, podSpec, podStatus     = 1, 2, 3
+	metaName, metaNamespace, metaUID    = 1, 3, 5
+	metaVersion, metaCreated            = 6, 8
+	metaLabels, metaAnnotations         = 11, 12
+	metaOwners                          = 13
+	timeSeconds                         = 1
+	ownerKind, ownerName                = 1, 3
+	ownerVersion, ownerController       = 5, 6
+	entryKey, entryValue                = 1, 2
+	specNodeName                        = 10
+	statusPhase                         = 1
+	statusMain, statusInit              = 8, 10
+	statusEphemeral                     = 13
+	containerName, containerState       = 1, 2
+	containerLastState, containerID     = 3, 8
+	stateTerminated, terminatedIDNumber = 3, 7
+)
+
+// fieldReader reads messages in protobuf. The first error stays.
+type fieldReader struct{ err error }
+
+// fields yields the fields of a message that have a length: texts, messages and the
+// entries of maps. All others are skipped, as none of them is used. A value is a part
+// of the message.
+func (r *fieldReader) fields(message []byte) iter.Seq2[protowire.Number, []byte] {
+	return func(yield func(protowire.Number, []byte) bool) {
+		for len(message) > 0 && r.err == nil {
+			number, kind, n := protowire.ConsumeTag(message)
+			if n < 0 {
+				r.err = protowire.ParseError(n)
+				return
+			}
+			message = message[n:]
+			var value []byte
+			if kind == protowire.BytesType {
+				value, n = protowire.ConsumeBytes(message)
+			} else {
+				n = protowire.ConsumeFieldValue(number, kind, message)
+			}
+			if n < 0 {
+				r.err = protowire.ParseError(n)
+				return
+			}
+			message = message[n:]
+			if kind == protowire.BytesType && !yield(number, value) {
+				return
+			}
+		}
+	}
+}
+
+// number returns the last value of a field that is a number.
+func (r *fieldReader) number(message []byte, wanted protowire.Number) (last uint64) {
+	for len(message) > 0 && r.err == nil {
+		number, kind, n := protowire.ConsumeTag(message)
+		if n >= 0 {
+			message = message[n:]
+			if kind == protowire.VarintType && number == wanted {
+				last, n = protowire.ConsumeVarint(message)
+			} else {
+				n = protowire.ConsumeFieldValue(number, kind, message)
+			}
+		}
+		if n < 0 {
+			r.err = protowire.ParseError(n)
+			return 0
+		}
+		message = message[n:]
+	}
+	return last
+}
+
+// podReader reads a Pod. A field that comes twice counts as protobuf has it: the last
+// text, and messages merged.
+type podReader struct {
+	fieldReader
+	chosen *choice
+
+	uid, name, namespace, version, hash, node, phase []byte
+
+	labels, annotations map[string]string // that are wanted
+	controlled          bool
+	controller          owner
+	created             int64 // in seconds since 1970; 0 without one
+
+	end      bool
+	statuses [3][]containerStatus // init, main, ephemeral
+}
+
+// containerStatus is a container's name, its id, and those before its last restarts.
+type containerStatus struct {
+	name []byte
+	ids  [3][]byte // as runtime://id: now, of a state and of the last state that are ends
+}
+
+func (r *podReader) pod(message []byte) {
+	for number, value := range r.fields(message) {
+		switch number {
+		case podMetadata:
+			r.metadata(value)
+		case podSpec:
+			r.spec(value)
+		case podStatus:
+			r.status(value)
+		}
+	}
+}
+
+func (r *podReader) metadata(message []byte) {
+	for number, value := range r.fields(message) {
+		switch number {
+		case metaName:
+			r.name = value
+		case metaNamespace:
+			r.namespace = value
+		case metaUID:
+			r.uid = value
+		case metaVersion:
+			r.version = value
+		case metaCreated:
+			if r.chosen.wantsOwner() {
+				r.created = int64(r.number(value, timeSeconds))
+			}
+		case metaLabels:
+			if !r.chosen.wantsLabels() {
+				continue
+			}
+			if key, text := r.entry(value); r.chosen.wantsLabel(key) {
+				r.labels = keep(r.labels, key, text)
+			}
+		case metaAnnotations:
+			r.annotation(value)
+		case metaOwners:
+			if r.chosen.wantsOwner() {
+				r.owner(value)
+			}
+		}
+	}
+}
+
+// owner takes the first owner that is the controller.
+func (r *podReader) owner(message []byte) {
+	if r.controlled || r.number(message, ownerController) == 0 {
+		return
+	}
+	r.controlled = true
+	for number, value := range r.fields(message) {
+		switch number {
+		case ownerKind:
+			r.controller.kind = string(value)
+		case ownerName:
+			r.controller.name = string(value)
+		case ownerVersion:
+			r.controller.apiVersion = string(value)
+		}
+	}
+}
+
+func keep(texts map[string]string, key, text []byte) map[string]string {
+	if texts == nil {
+		texts = make(map[string]string)
+	}
+	texts[string(key)] = string(text)
+	return texts
+}
+
+// entry reads an entry of a map from texts to texts.
+func (r *podReader) entry(message []byte) (key, value []byte) {
+	for number, text := range r.fields(message) {
+		switch number {
+		case entryKey:
+			key = text
+		case entryValue:
+			value = text
+		}
+	}
+	return key, value
+}
+
+func (r *podReader) annotation(entry []byte) {
+	key, value := r.entry(entry)
+	switch string(key) {
+	case annotationHash:
+		r.hash = value
+	case annotationEnd:
+		r.end = string(value) == "true"
+	}
+	if r.chosen.wantsAnnotation(key) {
+		r.annotations = keep(r.annotations, key, value)
+	}
+}
+
+func (r *podReader) spec(message []byte) {
+	for number, value := range r.fields(message) {
+		if number == specNodeName {
+			r.node = value
+		}
+	}
+}
+
+func (r *podReader) status(message []byte) {
+	for number, value := range r.fields(message) {
+		switch number {
+		case statusPhase:
+			r.phase = value
+		case statusInit:
+			r.statuses[0] = append(r.statuses[0], r.container(value))
+		case statusMain:
+			r.statuses[1] = append(r.statuses[1], r.container(value))
+		case statusEphemeral:
+			r.statuses[2] = append(r.statuses[2], r.container(value))
+		}
+	}
+}
+
+func (r *podReader) container(message []byte) containerStatus {
+	var c containerStatus
+	for number, value := range r.fields(message) {
+		switch number {
+		case containerName:
+			c.name = value
+		case containerID:
+			c.ids[0] = value
+		case containerState:
+			r.terminated(value, &c.ids[1])
+		case containerLastState:
+			r.terminated(value, &c.ids[2])
+		}
+	}
+	return c
+}
+
+// terminated finds the id in a state that is an end.
+func (r *podReader) terminated(state []byte, id *[]byte) {
+	for number, value := range r.fields(state) {
+		if number != stateTerminated {
+			continue
+		}
+		for number, value := range r.fields(value) {
+			if number == terminatedIDNumber {
+				*id = value
+			}
+		}
+	}
+}
+
+// known returns what was read, or nil of an object without a UID. It keeps nothing of
+// the message.
+func (r *podReader) known() *pod {
+	if len(r.uid) == 0 {
+		return nil
+	}
+	p := &pod{
+		uid: string(r.uid), hash: string(r.hash), name: string(r.name), namespace: string(r.namespace),
+		containers: make(map[string]string), attributes: r.chosen.of(r.traits()),
+	}
+	for _, statuses := range r.statuses {
+		for _, c := range statuses {
+			p.nameContainer(string(c.name), string(c.ids[0]), string(c.ids[1]), string(c.ids[2]))
+		}
+	}
+	return p
+}
+
+// traits takes what the pod says about itself.
+func (r *podReader) traits() *traits {
+	t := &traits{
+		node: string(r.node), static: len(r.hash) > 0, labels: r.labels, annotations: r.annotations,
+		controller: r.controller, phase: string(r.phase),
+	}
+	if r.created != 0 {
+		t.created = time.Unix(r.created, 0)
+	}
+	return t
+}
