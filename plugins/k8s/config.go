@@ -99,6 +99,9 @@ type Config struct {
 
 	// dial connects to the servers; nil is as usual. Tests set it.
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// scan has cgroups looked for without inotify. Tests set it where time would
+	// stand still while the kernel is waited for.
+	scan bool
 }
 
 const defaultAPIURL = "http://127.0.0.1:8080"

@@ -40,6 +40,9 @@ func (s *source) follow(ctx context.Context) error {
 
 // watchCgroups has the kernel tell about cgroups from now on, or returns nil.
 func (s *source) watchCgroups() *cgroup.Events {
+	if s.scans {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	events, err := s.finder.Watch()

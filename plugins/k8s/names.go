@@ -120,8 +120,8 @@ func (s *source) forget(t *target, b *measure.Batch) {
 func (s *source) name(d *directory, b *measure.Batch) {
 	for _, t := range s.targets {
 		s.lookUp(t, d, b)
-		// A list is about a target if it began after the target was seen.
-		if t.pod == nil && d != s.directory && d.err == nil && d.asked.After(t.since) {
+		// A list is about a target if it did not begin before the target was seen.
+		if t.pod == nil && d != s.directory && d.err == nil && !d.asked.Before(t.since) {
 			t.lists++
 		}
 	}

@@ -31,7 +31,7 @@ const (
 type source struct {
 	node                        string
 	measuresCPU, measuresMemory bool
-	measuresContainers          bool
+	measuresContainers, scans   bool
 	files                       uint64 // that may be open
 	metrics                     *metricSets
 	chosen                      choice
@@ -89,6 +89,7 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 		measuresCPU:        c.measures("cpu"),
 		measuresMemory:     c.measures("memory"),
 		measuresContainers: c.Containers,
+		scans:              c.scan,
 		files:              files,
 		discovery:          found,
 		hierarchy:          hierarchy,
