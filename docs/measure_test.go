@@ -83,10 +83,12 @@ func measureLists(t *testing.T, pause time.Duration, plain bool) mode {
 	var got mode
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, true)
+		client := m.net.transport(m.authority)
+		defer client.CloseIdleConnections()
 		list := func() cost {
 			before := m.server.cost()
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
-				"http://127.0.0.1:"+apiPort+"/api/v1/pods?fieldSelector=spec.nodeName%3D"+nodeName, nil)
+				"https://127.0.0.1:"+apiPort+"/api/v1/pods?fieldSelector=spec.nodeName%3D"+nodeName, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +98,7 @@ func measureLists(t *testing.T, pause time.Duration, plain bool) mode {
 				r.Header.Set("Accept", "application/json")
 				r.Header.Set("Accept-Encoding", "identity")
 			}
-			answer, err := http.DefaultTransport.RoundTrip(r)
+			answer, err := client.RoundTrip(r)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,8 +2,10 @@ package docs_test
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"net/http"
 	"os"
@@ -43,6 +45,8 @@ type machine struct {
 	secret       string        // the token
 	pods         []*corev1.Pod // oldest first
 	server, host *wire         // before the API server, and before the node's kubelet
+	net          network       // of both
+	authority    *x509.Certificate
 
 	source plugin.Source // nil where no agent runs
 	every  time.Duration // its windows
@@ -63,7 +67,8 @@ func newMachine(t *testing.T, streaming bool) *machine {
 	m.secret = base64.RawURLEncoding.EncodeToString([]byte(m.maker.random(tokenBytes)))[:tokenBytes]
 	m.host.serve(t, http.HandlerFunc(m.kubelet))
 	server := m.server.serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.apiServer(w, r, streaming) }))
-	newNetwork(server.Certificate(), map[string]*wire{apiPort: m.server, kubeletPort: m.host}).use(t)
+	m.authority = server.Certificate()
+	m.net = network{apiPort: m.server, kubeletPort: m.host}
 	return m
 }
 
@@ -107,13 +112,20 @@ func (m *machine) start(mode string) {
 	}
 	c := k8s.Plugin().Config().(*k8s.Config)
 	c.Node, c.Discovery, c.CgroupRoot = nodeName, mode, m.tree.Root()
-	c.APIURL, c.KubeletURL = "http://127.0.0.1:"+apiPort, "http://127.0.0.1:"+kubeletPort
+	c.APIURL, c.KubeletURL = "https://127.0.0.1:"+apiPort, "https://127.0.0.1:"+kubeletPort
+	c.CAFile = filepath.Join(m.t.TempDir(), "ca.crt")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.authority.Raw})
+	if err := os.WriteFile(c.CAFile, text, 0o600); err != nil {
+		m.t.Fatal(err)
+	}
 	c.MetricGroups = []string{"cpu"} // what is read of a pod does not matter here
 	c.Token = token.Config{Strategy: token.File, File: file}
 	if err := c.Validate(); err != nil {
 		m.t.Fatal(err)
 	}
-	opened, err := c.Open(m.t.Context(), plugintest.NewHost(m.t, c.Metrics()...).Host)
+	host := plugintest.NewHost(m.t, c.Metrics()...)
+	host.Dial = m.net.dial
+	opened, err := c.Open(m.t.Context(), host.Host)
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -175,44 +175,27 @@ func (w *wire) serve(t *testing.T, handler http.Handler) *httptest.Server {
 	return server
 }
 
-// network leads requests to the wires of their ports. It is the transport that the
-// client library makes for itself, but for where it connects to; what is asked over
-// plain HTTP goes over TLS.
-type network struct{ *http.Transport }
+// network leads connections to the wires of their ports.
+type network map[string]*wire
 
-func newNetwork(authority *x509.Certificate, wires map[string]*wire) network {
+func (n network) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if n[port] == nil {
+		return nil, fmt.Errorf("dial %s: there is no such server", address)
+	}
+	return n[port].dial(ctx)
+}
+
+// transport is that which the client library makes for itself, but for where it
+// connects to.
+func (n network) transport(authority *x509.Certificate) *http.Transport {
 	roots := x509.NewCertPool()
 	roots.AddCert(authority)
-	return network{utilnet.SetTransportDefaults(&http.Transport{
+	return utilnet.SetTransportDefaults(&http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots},
-		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-			_, port, err := net.SplitHostPort(address)
-			if err != nil {
-				return nil, err
-			}
-			if wires[port] == nil {
-				return nil, fmt.Errorf("dial %s: there is no such server", address)
-			}
-			return wires[port].dial(ctx)
-		},
-	})}
-}
-
-// RoundTrip implements http.RoundTripper.
-func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
-	secure := r.Clone(r.Context())
-	secure.URL.Scheme = "https"
-	return n.Transport.RoundTrip(secure)
-}
-
-// use makes the network that of the whole process until the test ends: a client that
-// is told no certificates takes the process's transport.
-func (n network) use(t *testing.T) {
-	t.Helper()
-	before := http.DefaultTransport
-	http.DefaultTransport = n
-	t.Cleanup(func() {
-		http.DefaultTransport = before
-		n.CloseIdleConnections()
+		DialContext:     n.dial,
 	})
 }

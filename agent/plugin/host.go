@@ -1,7 +1,9 @@
 package plugin
 
 import (
+	"context"
 	"io"
+	"net"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +32,9 @@ type Host struct {
 	Handle func(page Page) error
 	// Stdout is the standard output.
 	Stdout io.Writer
+	// Dial connects to servers; nil is as usual. With it a server can be in
+	// memory.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Page is a page on the host's listener, linked from its landing page.

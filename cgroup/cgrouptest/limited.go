@@ -25,7 +25,13 @@ func Limited(t *testing.T, limit, value string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "-test.v", "-test.run=^"+t.Name()+"$")
+	args := []string{"-test.v", "-test.run=^" + t.Name() + "$"}
+	for _, arg := range os.Args[1:] {
+		if !strings.HasPrefix(arg, "-test.") { // a flag of the test itself
+			args = append(args, arg)
+		}
+	}
+	cmd := exec.Command(self, args...)
 	cmd.Env = append(os.Environ(), inside+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER,

@@ -38,22 +38,25 @@ func newAccess(c *Config, address string, tokens *token.Source, host *plugin.Hos
 	if err != nil {
 		return nil, err
 	}
-	limited := func(next http.RoundTripper) http.RoundTripper { return transport{next, requests, requestTimeout} }
-	userAgent := "podjoule/" + host.Version
-	if c.Kubeconfig != "" {
-		return newKubeconfigAccess(c, limited, userAgent)
+	limited := func(next http.RoundTripper) http.RoundTripper {
+		return transport{compressed{next}, requests, requestTimeout}
 	}
-	return newHTTPAccess(c, address, tokens, limited, userAgent)
+	if c.Kubeconfig != "" {
+		return newKubeconfigAccess(c, limited, userAgent(host))
+	}
+	return newHTTPAccess(c, address, tokens, limited, host)
 }
 
-func newHTTPAccess(c *Config, address string, tokens *token.Source, limited func(http.RoundTripper) http.RoundTripper, userAgent string) (*access, error) {
+func userAgent(host *plugin.Host) string { return "podjoule/" + host.Version }
+
+func newHTTPAccess(c *Config, address string, tokens *token.Source, limited func(http.RoundTripper) http.RoundTripper, host *plugin.Host) (*access, error) {
 	base, err := url.Parse(address)
 	if err != nil {
 		return nil, err
 	}
 	var options []promconfig.HTTPClientOption
-	if c.dial != nil {
-		options = append(options, promconfig.WithDialContextFunc(c.dial))
+	if host.Dial != nil {
+		options = append(options, promconfig.WithDialContextFunc(host.Dial))
 	}
 	client, err := promconfig.NewClientFromConfig(c.httpConfig(), clientName, options...)
 	if err != nil {
@@ -78,11 +81,11 @@ func newHTTPAccess(c *Config, address string, tokens *token.Source, limited func
 	case keyToken:
 		own = &token.Transport{Base: own, Source: tokens, Server: base, AllowInsecure: c.AllowInsecureToken}
 	case "oauth2":
-		if own, err = newOAuth(&c.OAuth2, own, userAgent); err != nil {
+		if own, err = newOAuth(&c.OAuth2, own, userAgent(host)); err != nil {
 			return nil, err
 		}
 	}
-	client.Transport = &gate{server: base, own: own, other: limited(bare), userAgent: userAgent}
+	client.Transport = &gate{server: base, own: own, other: limited(bare), userAgent: userAgent(host)}
 	return a, nil
 }
 

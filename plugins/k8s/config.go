@@ -9,7 +9,6 @@ package k8s
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -97,8 +96,6 @@ type Config struct {
 
 	made *metricSets // see sets
 
-	// dial connects to the servers; nil is as usual. Tests set it.
-	dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// scan has cgroups looked for without inotify. Tests set it where time would
 	// stand still while the kernel is waited for.
 	scan bool

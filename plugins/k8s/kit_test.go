@@ -3,6 +3,7 @@ package k8s
 import (
 	"context"
 	"maps"
+	"net"
 	"slices"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ type rig struct {
 	tree *simnode.Tree
 	end  time.Time // of the last window
 	poll int
+	dial dial // nil is as usual
 }
 
 // newAPI serves an empty API server.
@@ -73,11 +75,20 @@ func newRig(t *testing.T, layout simnode.Layout) *rig {
 func (r *rig) start(change ...func(*Config)) {
 	r.t.Helper()
 	change = slices.Insert(change, 0, func(c *Config) { c.APIURL, c.CgroupRoot = r.url, r.tree.Root() })
-	r.source, r.host = start(r.t, change...)
+	r.source, r.host = startWith(r.t, r.dial, change...)
 }
 
 // start opens the plugin and runs it until the test ends.
 func start(t testing.TB, change ...func(*Config)) (*source, *plugintest.Host) {
+	t.Helper()
+	return startWith(t, nil, change...)
+}
+
+// dial connects to servers.
+type dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// startWith is start for servers that are reached in another way.
+func startWith(t testing.TB, d dial, change ...func(*Config)) (*source, *plugintest.Host) {
 	t.Helper()
 	c := defaults()
 	c.Node = node
@@ -89,6 +100,7 @@ func start(t testing.TB, change ...func(*Config)) (*source, *plugintest.Host) {
 		t.Fatal(err)
 	}
 	host := plugintest.NewHost(t)
+	host.Dial = d
 	opened, err := c.Open(t.Context(), host.Host)
 	if err != nil {
 		t.Fatal(err)

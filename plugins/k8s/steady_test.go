@@ -90,7 +90,7 @@ func settled(t *testing.T, mode string, change ...func(*Config)) *sufferer {
 	}
 	s := &sufferer{
 		// In a bubble reading takes no time: a window ends a moment before it is looked at.
-		rig: &rig{t: t, api: b.api, tree: newTree(t, simnode.Layout{Version: simnode.V2}), end: time.Now().Add(-time.Millisecond)},
+		rig: &rig{t: t, api: b.api, tree: newTree(t, simnode.Layout{Version: simnode.V2}), end: time.Now().Add(-time.Millisecond), dial: b.dial},
 		b:   b, booked: make(ledger), spent: make(map[string]uint64),
 	}
 	s.pods = append(s.pods, s.run(template("shop", "web")))
@@ -142,7 +142,7 @@ func TestRotatedTokenIsUsedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t, false)
 		s := &sufferer{
-			rig: &rig{t: t, api: b.api, tree: newTree(t, simnode.Layout{Version: simnode.V2}), end: time.Now()},
+			rig: &rig{t: t, api: b.api, tree: newTree(t, simnode.Layout{Version: simnode.V2}), end: time.Now(), dial: b.dial},
 			b:   b, booked: make(ledger), spent: make(map[string]uint64),
 		}
 		s.start(b.configure(modePoll))

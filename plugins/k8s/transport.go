@@ -39,7 +39,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		limit.Stop()
 		err = late(ctx, err)
 		cancel(nil)
-	case resp.StatusCode == http.StatusOK && r.URL.Query().Get("watch") != "":
+	case resp.StatusCode == http.StatusOK && isWatch(r):
 		limit.Stop() // its body is meant to last, event by event
 		left = math.MaxInt64
 		fallthrough

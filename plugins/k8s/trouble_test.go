@@ -157,7 +157,7 @@ func TestEveryTrouble(t *testing.T) {
 func endure(t *testing.T, tr trouble, mode string) {
 	b := newBubble(t, tr.secure)
 	s := &sufferer{
-		rig: &rig{t: t, api: b.api, tree: newTree(t, simnode.Layout{Version: simnode.V1}), end: time.Now()},
+		rig: &rig{t: t, api: b.api, tree: newTree(t, simnode.Layout{Version: simnode.V1}), end: time.Now(), dial: b.dial},
 		b:   b, booked: make(ledger), spent: make(map[string]uint64),
 	}
 	s.pods = append(s.pods, s.run(template("shop", "old")))
