@@ -34,6 +34,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(r.Clone(ctx))
 	code := "none"
 	left := int64(answerLimit)
+	watched := false
 	switch {
 	case err != nil:
 		limit.Stop()
@@ -41,12 +42,12 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		cancel(nil)
 	case resp.StatusCode == http.StatusOK && isWatch(r):
 		limit.Stop() // its body is meant to last, event by event
-		left = math.MaxInt64
+		left, watched = math.MaxInt64, true
 		fallthrough
 	default:
 		code = strconv.Itoa(resp.StatusCode)
 		resp.Request = r
-		resp.Body = &limitedBody{ReadCloser: resp.Body, ctx: ctx, end: func() { limit.Stop(); cancel(nil) }, left: left}
+		resp.Body = &limitedBody{ReadCloser: resp.Body, ctx: ctx, end: func() { limit.Stop(); cancel(nil) }, left: left, watched: watched}
 		nameContent(resp)
 	}
 	t.count.Add(r.Context(), 1, metric.WithAttributes(attribute.String("code", code)))
@@ -71,12 +72,18 @@ type limitedBody struct {
 	ctx  context.Context
 	end  func()
 	left int64
+	// watched says that the body is a watch's: one that is cut, for whatever reason,
+	// just ends, and the next one goes on where it was.
+	watched bool
 }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if b.left -= int64(n); b.left < 0 {
 		return 0, fmt.Errorf("an answer of more than %d MiB", answerLimit>>20)
+	}
+	if b.watched && err != nil && !errors.Is(err, io.EOF) {
+		return n, io.ErrUnexpectedEOF
 	}
 	return n, late(b.ctx, err)
 }
