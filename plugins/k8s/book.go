@@ -68,6 +68,9 @@ func (b *book) resume() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.whole = time.Now()
+	if d := b.current.Load(); d.err != nil {
+		b.current.Store(&directory{pods: d.pods, asked: d.asked})
+	}
 }
 
 // answer notes that a server told something.

@@ -120,9 +120,7 @@ func (f *follower) watch(ctx context.Context, options metav1.ListOptions) (watch
 			return nil, ctx.Err()
 		}
 	}
-	f.began = time.Now()
-	events, err := f.server.watch(ctx, options)
-	f.note(err)
+	events, err := f.insist(ctx, options)
 	if err != nil {
 		if f.bears(err) {
 			return nil, err
@@ -136,6 +134,37 @@ func (f *follower) watch(ctx context.Context, options metav1.ListOptions) (watch
 		f.resume()
 	}
 	return supervise(ctx, events, limit, f.tell), nil
+}
+
+// insist begins a watch. Where it is to go on from a version, a server that is away or
+// in trouble is asked for the same again, with pauses that grow: a new list of all pods
+// on all nodes is the last that it needs when it is back.
+func (f *follower) insist(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	for pause := f.refresh; ; pause = min(2*pause, max(longestErrorPause, f.refresh)) {
+		f.began = time.Now()
+		events, err := f.server.watch(ctx, options)
+		f.note(err)
+		if err == nil || !f.filled || !isAway(err) {
+			return events, err
+		}
+		f.fail(err, f.began)
+		if !sleep(ctx, time.Now(), max(pause, retryAfter(err))) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// isAway tells a server that is away, or in trouble, from one that means the request.
+func isAway(err error) bool {
+	if errors.Is(err, errNoAnswer) || errors.Is(err, errMute) {
+		return false
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return true
+	}
+	code := status.Status().Code
+	return code == http.StatusTooManyRequests || code >= http.StatusInternalServerError
 }
 
 // tell notes why a watch ended, and reports whether the reflector is to know it.

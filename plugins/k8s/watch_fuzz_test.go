@@ -24,6 +24,7 @@ type oneWatch struct {
 	kind     string // its content type
 	list     []byte // nil: the watch begins with the list
 	answered bool
+	over     func() // nobody is there any more
 }
 
 func (o *oneWatch) RoundTrip(q *http.Request) (*http.Response, error) {
@@ -41,6 +42,9 @@ func (o *oneWatch) RoundTrip(q *http.Request) (*http.Response, error) {
 	case query.Has("watch") && !o.answered:
 		o.answered = true
 		return answer(http.StatusOK, o.kind, o.body)
+	}
+	if o.answered {
+		o.over()
 	}
 	return answer(http.StatusInternalServerError, "text/plain", nil)
 }
@@ -111,7 +115,9 @@ func FuzzWatch(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, body []byte, protobuf, listed bool) {
-		answers := &oneWatch{body: body, kind: inJSON}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		answers := &oneWatch{body: body, kind: inJSON, over: cancel}
 		if protobuf {
 			answers.kind = inProtobuf + ";stream=watch"
 		}
@@ -121,7 +127,7 @@ func FuzzWatch(f *testing.F) {
 		s.client.Client.Transport = answers
 		d := newDiscovery(modeWatch, s, time.Microsecond)
 		d.server = s
-		err := newFollower(d).attempt(t.Context())
+		err := newFollower(d).attempt(ctx)
 		if !answers.answered {
 			t.Fatalf("the watch was not begun: %v", err)
 		}
