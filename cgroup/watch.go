@@ -24,14 +24,14 @@ type Events struct {
 }
 
 // past is a deadline that ends a wait at once.
-var past = time.Unix(1, 0)
+func past() time.Time { return time.Unix(1, 0) }
 
 // Wake ends the wait that is under way, or the next one.
 func (e *Events) Wake() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.woken = true
-	_ = e.file.SetReadDeadline(past) // fails only when closed, which ends the wait too
+	_ = e.file.SetReadDeadline(past()) // fails only when closed, which ends the wait too
 }
 
 // begin reports whether there is something to wait for.
@@ -63,7 +63,7 @@ func (e *Events) Wait(ctx context.Context) error {
 	over := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(over)
-		_ = e.file.SetReadDeadline(past)
+		_ = e.file.SetReadDeadline(past())
 	})
 	defer func() {
 		if !stop() {

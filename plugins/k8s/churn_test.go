@@ -218,7 +218,7 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// A14, A17, A18, K1: a thousand pods come and go in real cgroups within a minute.
+// A14, A17, A18: a thousand pods come and go in real cgroups within a minute.
 // Each one that lives 200 ms or longer is measured under its name, with nothing that
 // its cgroup did not count; all of it where the pod's cgroup outlives its last
 // container for a moment, as it does under a kubelet. Pods are excused that lived

@@ -173,7 +173,7 @@ func TestCgroupThatComesBack(t *testing.T) {
 	}
 }
 
-// A14, K2: a pod that comes and goes between two ticks is measured, under its name,
+// A14: a pod that comes and goes between two ticks is measured, under its name,
 // also when that comes later, and with what memory it had.
 func TestPodBetweenTwoTicks(t *testing.T) {
 	for _, late := range []bool{false, true} {
