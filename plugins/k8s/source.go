@@ -110,7 +110,7 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 func (s *source) Run(ctx context.Context) error {
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error { return s.discovery.run(ctx) })
-	both.Go(func() error { return s.follow(ctx) })
+	both.Go(func() error { return s.followCgroups(ctx) })
 	return both.Wait()
 }
 

@@ -23,9 +23,9 @@ const (
 	moreGlances = 4
 )
 
-// follow looks at cgroups when they come and go, so that a pod is read from its
+// followCgroups looks at cgroups when they come and go, so that a pod is read from its
 // first moments to its last, wherever the ticks are. It returns when the context ends.
-func (s *source) follow(ctx context.Context) error {
+func (s *source) followCgroups(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if events := s.watchCgroups(); events != nil {
 			s.followEvents(ctx, events)
