@@ -117,8 +117,8 @@ func (w *witness) most() uint64 {
 
 // check compares what the agent told of the pod with what was seen here. The agent
 // reads at ticks, so it owes all that was counted by the last tick in the pod's life:
-// the last one whose samples were here while the cgroup still was. One tick after the
-// end, nothing comes any more. Before the agent began, the counter had a value
+// the last one whose samples were here while the cgroup still was. After the first tick
+// that follows the end, nothing comes any more. Before the agent began, the counter had a value
 // already, or zero.
 func (w *witness) check(t *testing.T, a *agent, before uint64) {
 	t.Helper()
@@ -132,8 +132,12 @@ func (w *witness) check(t *testing.T, a *agent, before uint64) {
 	if least, most := w.by(tick), w.most(); got < least || got > most || most == 0 {
 		t.Errorf("%s: the deltas add up to %d ns, want %d by its last tick to %d at its end", w.pod.id(), got, least, most)
 	}
+	last := time.Now() // the first tick after the end
+	for _, s := range a.all(func(s sample) bool { return s.end.After(w.gone) && s.end.Before(last) }) {
+		last = s.end
+	}
 	for _, s := range a.all(func(s sample) bool { return s.columns["uid"] == w.pod.Metadata.UID }) {
-		if s.end.After(w.gone.Add(a.tick)) {
+		if s.end.After(last) {
 			t.Errorf("%s: %s of a window that ended %v after its cgroup", w.pod.id(), s.columns["metric"], s.end.Sub(w.gone))
 			return
 		}
