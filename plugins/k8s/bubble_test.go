@@ -79,7 +79,7 @@ func (b *bubble) configure(mode string) func(*Config) {
 		if b.secure {
 			c.APIURL, c.KubeletURL, c.CAFile = "https://node.example:6443", "https://node.example:6443", b.ca
 		}
-		c.Discovery, c.RefreshInterval, c.scan = mode, defaults().RefreshInterval, true
+		c.Discovery, c.RefreshInterval, c.scan = mode, defaults().RefreshInterval, 20*time.Second
 		c.Token = token.Config{Strategy: token.File, File: b.file}
 	}
 }

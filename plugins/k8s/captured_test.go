@@ -184,6 +184,7 @@ func (n *capturedNode) told(p *corev1.Pod) map[string]float64 {
 // counters, to the unit; memory is what the files say; a static pod carries its
 // mirror's identity; and no pod of another node appears.
 func TestCapturedNode(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{"v1", "v2"} {
 		t.Run(version, func(t *testing.T) {
 			n := loadCaptured(t, version)
@@ -259,6 +260,7 @@ func TestCapturedNode(t *testing.T) {
 // Every pod has the seven metrics of the reference, with all kinds, as far as
 // the kernel tells them.
 func TestSevenMetrics(t *testing.T) {
+	t.Parallel()
 	for version, want := range map[string][]string{
 		"v1": {"cgroup_memory_anonymous", "cgroup_memory_file", "cpu_percent system", "cpu_percent total", "cpu_percent user",
 			"cpu_time_delta system", "cpu_time_delta total", "cpu_time_delta user", "memory_usage"},

@@ -240,6 +240,7 @@ func TestNoCeiling(t *testing.T) {
 // However pods come and go, the ceiling holds, a pod is whole or absent, and each one
 // that is shown at last has all its CPU time.
 func TestCeilingUnderChurn(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(3) {
 		random := rand.New(rand.NewPCG(seed, 9))
 		w := newCrowd(t, 12*perTarget, withContainers)

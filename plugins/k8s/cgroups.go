@@ -31,7 +31,7 @@ func (s *source) followCgroups(ctx context.Context) error {
 			s.followEvents(ctx, events)
 			continue
 		}
-		for began := time.Now(); time.Since(began) < rewatchInterval && sleep(ctx, time.Now(), scanInterval); {
+		for began := time.Now(); time.Since(began) < rewatchInterval && sleep(ctx, time.Now(), max(s.scan, scanInterval)); {
 			s.catchUp()
 		}
 	}
@@ -40,7 +40,7 @@ func (s *source) followCgroups(ctx context.Context) error {
 
 // watchCgroups has the kernel tell about cgroups from now on, or returns nil.
 func (s *source) watchCgroups() *cgroup.Events {
-	if s.scans {
+	if s.scan > 0 {
 		return nil
 	}
 	s.mu.Lock()

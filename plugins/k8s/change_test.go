@@ -150,6 +150,7 @@ func (l *life) spend(p *corev1.Pod) {
 // Whatever happens to the labels of pods, each series lives and ends once, tells what
 // its pod says, and the CPU time of all of a pod's series is what was spent.
 func TestChangedAttributesLoseNothing(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(8) {
 		tree := newTree(t, simnode.Layout{Version: simnode.V2})
 		c := defaults()

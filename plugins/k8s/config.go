@@ -96,9 +96,9 @@ type Config struct {
 
 	made *metricSets // see sets
 
-	// scan has cgroups looked for without inotify. Tests set it where time would
-	// stand still while the kernel is waited for.
-	scan bool
+	// scan is how often cgroups are looked for without inotify; 0 is with it. Tests
+	// set it where time would stand still while the kernel is waited for.
+	scan time.Duration
 }
 
 const defaultAPIURL = "http://127.0.0.1:8080"

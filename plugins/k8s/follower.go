@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,10 +31,10 @@ type follower struct {
 	reflector *cache.Reflector
 
 	// Of the attempt under way:
-	watches int       // that were begun in a short time
-	began   time.Time // the last of them
-	listed  bool      // a list was answered
-	filled  bool      // the book has all pods
+	watches int         // that were begun in a short time
+	began   time.Time   // the last of them
+	listed  atomic.Bool // a list was answered; the reflector lists on a goroutine of its own
+	filled  bool        // the book has all pods
 
 	mu        sync.Mutex
 	err       error // of the last request
@@ -72,13 +73,14 @@ func newFollower(d *discovery) *follower {
 
 // attempt follows the pods until something is wrong.
 func (f *follower) attempt(ctx context.Context) error {
-	f.watches, f.listed, f.filled, f.forgotten = 0, false, false, 0
+	f.watches, f.filled, f.forgotten = 0, false, 0
+	f.listed.Store(false)
 	f.note(nil)
 	f.interrupt()
 	defer f.interrupt()
 	err := f.reflector.ListAndWatchWithContext(quiet(ctx))
 	switch noted := f.noted(); {
-	case f.listed && (apierrors.IsForbidden(noted) || errors.Is(noted, errNoAnswer) || errors.Is(noted, errMute)):
+	case f.listed.Load() && (apierrors.IsForbidden(noted) || errors.Is(noted, errNoAnswer) || errors.Is(noted, errMute)):
 		return fmt.Errorf("%w: %w", errListOnly, noted)
 	case f.filled && isExpired(noted):
 		return nil // a server that was restarted does not know the version any more
@@ -94,7 +96,7 @@ func (f *follower) list(ctx context.Context, options metav1.ListOptions) (runtim
 	}
 	page, err := f.server.page(ctx, options)
 	f.note(err)
-	f.listed = err == nil
+	f.listed.Store(err == nil)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +213,7 @@ func (f *follower) Replace(list []any, _ string) error {
 			pods = append(pods, p)
 		}
 	}
-	if f.filled = true; !f.listed {
+	if f.filled = true; !f.listed.Load() {
 		f.degraded.Store(nil) // the watch told them
 	}
 	f.replace(pods, time.Now())

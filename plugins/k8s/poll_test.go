@@ -218,6 +218,7 @@ func TestFileThatAppearsLater(t *testing.T) {
 
 // K19: one pod that cannot be read costs the other 99 nothing.
 func TestOneUnreadablePodAmongMany(t *testing.T) {
+	t.Parallel()
 	tree := newTree(t, simnode.Layout{Version: simnode.V2})
 	var pods []*corev1.Pod
 	for i := range 100 {
@@ -256,6 +257,7 @@ func TestOneUnreadablePodAmongMany(t *testing.T) {
 }
 
 func TestNoPodsAndManyPods(t *testing.T) {
+	t.Parallel()
 	for _, many := range []int{0, 500} {
 		tree := newTree(t, simnode.Layout{Version: simnode.V2, Driver: simnode.Systemd})
 		var pods []*corev1.Pod

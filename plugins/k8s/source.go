@@ -31,8 +31,9 @@ const (
 type source struct {
 	node                        string
 	measuresCPU, measuresMemory bool
-	measuresContainers, scans   bool
-	files                       uint64 // that may be open
+	measuresContainers          bool
+	scan                        time.Duration // without inotify; 0 is with it
+	files                       uint64        // that may be open
 	metrics                     *metricSets
 	chosen                      choice
 	ceiling                     ceiling
@@ -89,7 +90,7 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 		measuresCPU:        c.measures("cpu"),
 		measuresMemory:     c.measures("memory"),
 		measuresContainers: c.Containers,
-		scans:              c.scan,
+		scan:               c.scan,
 		files:              files,
 		discovery:          found,
 		hierarchy:          hierarchy,
