@@ -68,8 +68,8 @@ func everywhere(t *testing.T, test func(t *testing.T, p place)) {
 	t.Run("real", func(t *testing.T) {
 		m := cgrouptest.New(t)
 		m.Make(m.Top + "/kubepods")
-		h := open(t, cgrouptest.Root)
-		kubepods := filepath.Join(h.findDir(), m.Top, "kubepods")
+		h := open(t, m.Own())
+		kubepods := filepath.Join(h.findDir(), "kubepods")
 		t.Cleanup(func() { clearOut(t, kubepods) })
 		test(t, place{h, kubepods})
 	})

@@ -47,6 +47,22 @@ func New(t testing.TB) *Machine {
 	return m
 }
 
+// Own returns the root of a tree that holds what is below Top and nothing else of this
+// machine, where other tests make cgroups at the same time.
+func (m *Machine) Own() string {
+	m.t.Helper()
+	if len(m.Dirs) == 1 {
+		return filepath.Join(m.Dirs[0], m.Top)
+	}
+	root := m.t.TempDir() // version 1: a folder that has our part of each controller
+	for _, dir := range m.Dirs {
+		if err := os.Symlink(filepath.Join(dir, m.Top), filepath.Join(root, filepath.Base(dir))); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	return root
+}
+
 // clear removes all that was made, children before their parents.
 func (m *Machine) clear() {
 	for _, dir := range m.Dirs {

@@ -37,16 +37,8 @@ type nursery struct {
 
 func newNursery(t testing.TB, api *simnode.API) *nursery {
 	m := cgrouptest.New(t)
-	n := &nursery{machine: m, kubepods: m.Top + "/kubepods", api: api, root: filepath.Join(cgrouptest.Root, m.Top)}
+	n := &nursery{machine: m, kubepods: m.Top + "/kubepods", api: api, root: m.Own()}
 	m.Make(n.kubepods)
-	if len(m.Dirs) > 1 { // version 1: a folder that has our part of each controller
-		n.root = t.TempDir()
-		for _, dir := range m.Dirs {
-			if err := os.Symlink(filepath.Join(dir, m.Top), filepath.Join(n.root, filepath.Base(dir))); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 	var err error
 	if n.tree, err = cgroup.Open(n.root); err != nil {
 		t.Fatal(err)
