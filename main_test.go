@@ -30,8 +30,9 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self, args...)
-	// A simulated pod runs the same program: it inherits the variable.
-	cmd.Env = append(os.Environ(), asProgram+"=1", configVariable+"=")
+	// A simulated pod runs the same program: it inherits the variable. A program with
+	// the race detector is spared its pause at the end.
+	cmd.Env = append(os.Environ(), asProgram+"=1", configVariable+"=", "GORACE=atexit_sleep_ms=0")
 	cmd.Dir = t.TempDir()
 	cmd.WaitDelay = 10 * time.Second
 	return cmd
