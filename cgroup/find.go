@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -235,9 +236,14 @@ func (f *Finder) drop(n *node) {
 	n.close()
 	n.dropped = true
 	f.giveBack(n)
-	if n.found != nil {
-		f.changes.Gone = append(f.changes.Gone, n.found)
+	if n.found == nil {
+		return
 	}
+	if i := slices.Index(f.changes.Appeared, n.found); i >= 0 {
+		f.changes.Appeared = slices.Delete(f.changes.Appeared, i, i+1) // it went while folders were looked at
+		return
+	}
+	f.changes.Gone = append(f.changes.Gone, n.found)
 }
 
 // giveBack ends the watch of a folder that is gone.

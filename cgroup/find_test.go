@@ -217,6 +217,25 @@ func TestUnreadableFolderIsNotGone(t *testing.T) {
 	}
 }
 
+// A15: a pod that is removed and made again while its folder is read comes twice in
+// one listing. Nobody is told of the end of one of which nobody knew.
+func TestRemovedAndMadeAgainWithinOneListing(t *testing.T) {
+	root := t.TempDir()
+	write(t, "", root, "cgroup.controllers")
+	mkdir(t, root, "kubepods")
+	f := open(t, root).Finder(false)
+	defer f.Close()
+	scan(t, f, true)
+	f.clear()
+	f.scan++
+	for inode := range uint64(2) {
+		f.visit(f.roots["/kubepods"], subdir{name: []byte("pod" + podUID(1)), inode: 1 + inode})
+	}
+	if len(f.changes.Appeared) != 1 || len(f.changes.Gone) != 0 {
+		t.Errorf("%v appeared, %v gone; want the pod once", paths(f.changes.Appeared), paths(f.changes.Gone))
+	}
+}
+
 func FuzzDirents(f *testing.F) {
 	dir := dir{path: f.TempDir()}
 	mkdir(f, dir.path, "burstable")
