@@ -305,7 +305,11 @@ func TestAThousandShortPods(t *testing.T) {
 		t.Logf("it took longer than a minute: the machine is busy")
 	}
 	s.discovery.tidy(time.Now().Add(goneFor + time.Second))
-	if after := c.holdings(); after != before {
+	after := c.holdings()
+	if after.goroutines < before.goroutines {
+		after.goroutines = before.goroutines // one of the test's own was about to end then
+	}
+	if after != before {
 		t.Errorf("held: %+v, before: %+v", after, before)
 	}
 	clear(counted)

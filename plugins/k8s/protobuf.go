@@ -7,10 +7,15 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// The numbers of the fields that are used, from k8s.io/api/core/v1/generated.proto and
-// k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto. A number never gets another
-// meaning in one version of the API.
+// The numbers of the fields that are used, from generated.proto of k8s.io/api/core/v1,
+// k8s.io/apimachinery/pkg/apis/meta/v1 and k8s.io/apimachinery/pkg/runtime. A number
+// never gets another meaning in one version of the API.
 const (
+	envelopeType, envelopeRaw           = 1, 2
+	envelopeEncoding                    = 3
+	typeVersion, typeKind               = 1, 2
+	eventType, eventObject              = 1, 2
+	extensionRaw                        = 1
 	listMetadata, listItems             = 1, 2
 	podMetadata, podSpec, podStatus     = 1, 2, 3
 	metaName, metaNamespace, metaUID    = 1, 3, 5
