@@ -2,6 +2,8 @@ package cgroup
 
 import (
 	"errors"
+	"iter"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -134,6 +136,10 @@ func (f *Finder) Lost() bool {
 	}
 	return len(f.roots) == 0
 }
+
+// Kubepods yields the paths of the kubepods folders that are known, below the
+// hierarchy's root.
+func (f *Finder) Kubepods() iter.Seq[string] { return maps.Keys(f.roots) }
 
 // list looks at the folders in n, and in those that are new at theirs; if deep is
 // true, in all of them.

@@ -4,6 +4,9 @@ package measure
 const (
 	LocalMachine = "local_machine"
 	Cgroup       = "cgroup"
+	// TerminatedPods are the consumers of what a node's pods used together beyond
+	// what is told of each: pods that ended, or were never seen, took it with them.
+	TerminatedPods = "terminated_pods"
 )
 
 // Resource is what was used: the machine as a whole, or one part of it.
@@ -16,9 +19,10 @@ type Resource struct {
 
 // Consumer is who used it.
 type Consumer struct {
-	// Kind is "local_machine", "cgroup" or "process".
+	// Kind is "local_machine", "cgroup", "terminated_pods" or "process".
 	Kind string
-	// ID is the cgroup's path or the process id; empty for the machine.
+	// ID is the path of the cgroup, or of the one that holds the pods, or the process
+	// id; empty for the machine.
 	ID string
 }
 

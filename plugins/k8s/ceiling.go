@@ -41,6 +41,15 @@ func (c *ceiling) free(n int) {
 	c.freed = true
 }
 
+// take makes room for series, and reports false where there is none.
+func (c *ceiling) take(n int) bool {
+	if c.max > 0 && n > c.max-c.live {
+		return false
+	}
+	c.live += n
+	return true
+}
+
 // show makes the series of a target.
 func (s *source) show(t *target) {
 	t.series, t.refused = s.newSeries(t), false

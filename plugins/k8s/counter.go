@@ -64,6 +64,13 @@ func (c *counter) take(end time.Time) (amount, bool) {
 	return a, ok
 }
 
+// rebase takes a reading as a new baseline, whatever it is.
+func (c *counter) rebase(v cgroup.Value, at time.Time) {
+	if c.stale = !v.Known; !c.stale {
+		c.known, c.n, c.at = true, v.N, at
+	}
+}
+
 // carry takes over what another counter has counted and nobody has taken.
 func (c *counter) carry(old *counter) {
 	c.sum, c.counted, c.from, c.end = old.sum, old.counted, old.from, old.end

@@ -25,7 +25,7 @@ func newInstruments(meter metric.Meter, tokens *token.Source, d *discovery) (*in
 	in := new(instruments)
 	var err error
 	if in.resets, err = meter.Int64Counter("podjoule.k8s.counter_resets",
-		metric.WithDescription("Counters of cgroups that went backwards, which makes a new baseline")); err != nil {
+		metric.WithDescription("Readings of cgroups whose counters went backwards, which makes a new baseline")); err != nil {
 		return nil, err
 	}
 	if in.readErrors, err = meter.Int64Counter("podjoule.k8s.read_errors",

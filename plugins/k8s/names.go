@@ -14,6 +14,7 @@ import (
 // happened and, with read, those that are new.
 func (s *source) take(changes *cgroup.Changes, read bool) {
 	now := time.Now()
+	s.followFolders()
 	for _, found := range changes.Touched {
 		if t := s.byFound[found]; t != nil {
 			s.glanceInto(t)
@@ -43,10 +44,6 @@ func (s *source) add(found *cgroup.Found, now time.Time) *target {
 		}
 	}
 	t.tree = s.trees[found.Kubepods]
-	if t.tree == nil {
-		t.tree = new(tree)
-		s.trees[found.Kubepods] = t.tree
-	}
 	t.tree.targets++
 	if key := cgroup.UIDKey(found.UID); t.isPod() && s.pods[key] == nil {
 		s.pods[key] = t
@@ -94,12 +91,11 @@ func (s *source) end(t *target, now time.Time) {
 // forget ends the series of a target that is gone, and drops it.
 func (s *source) forget(t *target, b *measure.Batch) {
 	s.hide(t, b)
-	if t.tree.targets--; t.tree.targets == 0 {
-		delete(s.trees, t.found.Kubepods)
-	}
+	t.tree.targets--
 	if !t.isPod() {
 		return
 	}
+	t.tree.booked -= t.cpu[total].sum // it was never shown
 	if t.pod != nil {
 		t.tree.named--
 	}

@@ -15,6 +15,7 @@ import (
 func (s *source) Poll(ctx context.Context, b *measure.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.readFolders()                 // before their pods, see tree
 	lookErr := s.look(b.End, false) // all are read below
 	if d := s.discovery.current.Load(); s.changed || s.endings > 0 || d != s.directory || b.Last || s.ceiling.due() {
 		s.changed = false
@@ -25,7 +26,7 @@ func (s *source) Poll(ctx context.Context, b *measure.Batch) error {
 	if s.endings > 0 {
 		s.bury(b)
 	}
-	return err
+	return errors.Join(err, s.closeBooks(b, lookErr == nil))
 }
 
 // sweep reads all targets. One that cannot be read costs the others nothing.
@@ -33,14 +34,16 @@ func (s *source) sweep(ctx context.Context, b *measure.Batch) error {
 	var first error
 	bad := 0
 	for _, t := range s.targets {
+		var err error
 		switch {
 		case !t.lives():
-			s.emit(t, b)
-			continue
-		case t.series == nil && t.glanced:
+		case t.series != nil || !t.glanced:
+			err = s.read(t)
+		case t.isPod():
+			err = s.readCPU(t) // not shown: what it counts is not what is left of others
+		default:
 			continue // not shown: its next reading waits until it is
 		}
-		err := s.read(t)
 		s.emit(t, b)
 		if err != nil && !errors.Is(err, cgroup.ErrGone) {
 			if bad++; first == nil {
@@ -65,10 +68,29 @@ func (s *source) readCPU(t *target) error {
 	}
 	at := time.Now()
 	err := t.reader.CPU(&s.buf, &s.cpu)
-	for kind, v := range [kinds]cgroup.Value{total: s.cpu.Total, system: s.cpu.System, user: s.cpu.User} {
-		if t.cpu[kind].read(v, at) {
-			s.self.resets.Add(context.Background(), 1)
+	t.removed = errors.Is(err, cgroup.ErrGone)
+	untaken := t.cpu[total].sum
+	reset := t.cpu[total].read(s.cpu.Total, at)
+	if t.isPod() {
+		t.tree.booked += t.cpu[total].sum - untaken
+	}
+	back := reset
+	for kind, v := range [kinds]cgroup.Value{system: s.cpu.System, user: s.cpu.User} {
+		c := &t.cpu[kind]
+		switch {
+		case kind == total:
+		case reset:
+			c.rebase(v, at)
+		case t.cpu[total].known && v.Known && v.N < c.n:
+			// The kernel divides the total between them anew each time, and some
+			// versions take back what they gave. Without the total it cannot be told.
+			c.read(cgroup.Value{N: c.n, Known: s.cpu.Total.Known}, at)
+		default:
+			back = c.read(v, at) || back
 		}
+	}
+	if back {
+		s.self.resets.Add(context.Background(), 1)
 	}
 	return err
 }

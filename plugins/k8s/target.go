@@ -18,6 +18,9 @@ type target struct {
 	since  time.Time     // when it was first seen
 	gone   time.Time     // when its end was seen; zero while it lives
 	tree   *tree
+	// removed says that its CPU time could not be read since the cgroup was gone, be its
+	// end seen or not.
+	removed bool
 
 	pod *pod // nil while the API server does not know it
 	// While it has no name: whether the discovery was told so, and how many
@@ -36,12 +39,6 @@ func (t *target) lives() bool { return t.gone.IsZero() }
 
 // isPod tells a pod from a container.
 func (t *target) isPod() bool { return t.found.ContainerID == "" }
-
-// tree is one kubepods folder. A machine can hold those of several nodes.
-type tree struct {
-	targets int // pods and containers in it
-	named   int // pods in it that have a name
-}
 
 // series are the series of one target under one name.
 type series struct {
