@@ -144,11 +144,25 @@ func (s *source) glance(t *target) {
 	}
 }
 
+// glanceAt reads a pod of which the API server tells that something happened to it. Where
+// the kernel tells nothing, that is the only sign of an end before it is there.
+func (s *source) glanceAt(p *pod) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, uid := range []string{p.uid, p.hash} {
+		if t := s.pods[cgroup.UIDKey(uid)]; t != nil && t.lives() {
+			s.glanceInto(t)
+		}
+	}
+}
+
 // glanceInto reads a pod in whose cgroup something happened, and its containers.
 func (s *source) glanceInto(pod *target) {
 	s.glance(pod)
 	s.touched = append(s.touched, touch{pod, time.Now().Add(firstGlance), moreGlances})
-	s.events.Wake() // what happened may have been seen by a tick
+	if s.events != nil {
+		s.events.Wake() // what happened may have been seen by a tick
+	}
 	if len(s.byFound) == len(s.pods) {
 		return // there are only pods
 	}

@@ -24,6 +24,8 @@ type discovery struct {
 	renewal time.Duration
 	missing atomic.Pointer[[]name]
 	fresh   chan struct{} // holds a token when a name was missed for the first time
+	// happened is told of each pod to which something happened, if it is set.
+	happened func(*pod)
 	// degraded is why the pods are polled though they should be watched.
 	degraded atomic.Pointer[error]
 	// cut is that watches end too soon.

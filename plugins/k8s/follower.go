@@ -230,7 +230,11 @@ func (f *follower) Add(item any) error {
 }
 
 // Update implements cache.ReflectorStore.
-func (f *follower) Update(item any) error { return f.Add(item) }
+func (f *follower) Update(item any) error {
+	_ = f.Add(item) // has no error
+	f.happen(item)
+	return nil
+}
 
 // Delete implements cache.ReflectorStore.
 func (f *follower) Delete(item any) error {
@@ -238,7 +242,16 @@ func (f *follower) Delete(item any) error {
 	if p := f.pod(item); p != nil {
 		f.remove(p)
 	}
+	f.happen(item)
 	return nil
+}
+
+// happen tells the measuring side of a pod to which something happened: one of its
+// containers may have ended, or the pod be about to.
+func (f *follower) happen(item any) {
+	if p := f.pod(item); p != nil && f.happened != nil {
+		f.happened(p)
+	}
 }
 
 // Bookmark implements cache.ReflectorBookmarkStore.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podjoule/podjoule/agent/measure"
 	"github.com/podjoule/podjoule/cgroup"
@@ -280,5 +281,30 @@ func TestBirthsByScanning(t *testing.T) {
 	r.sees(string(p.UID))
 	if n := r.host.Counter(t, "podjoule.k8s.births", attribute.String("way", "scan")); n != 1 {
 		t.Errorf("births are found by scanning: %d, want 1", n)
+	}
+}
+
+// Where the kernel tells nothing about cgroups, what the API server tells of a pod's end
+// has the pod read at once.
+func TestEndThatTheServerTells(t *testing.T) {
+	r := newRig(t, simnode.Layout{Version: simnode.V1})
+	p := r.run(template("shop", "web"))
+	r.start(func(c *Config) { c.scan = time.Hour })
+	eventually(t, "the pod's name", func() bool { return r.discovery.current.Load().find(string(p.UID)) != nil })
+	r.tick()
+	r.spend(p, "main", time.Second, 0)
+	p = p.DeepCopy()
+	p.DeletionTimestamp = &metav1.Time{Time: time.Now()}
+	r.api.Put(p)
+	eventually(t, "a look at the pod", func() bool {
+		r.source.mu.Lock()
+		defer r.source.mu.Unlock()
+		return r.source.pods[cgroup.UIDKey(string(p.UID))].cpu[total].sum == uint64(time.Second)
+	})
+	if err := r.tree.RemovePod(string(p.UID)); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := value(r.tick(), "cpu_time_delta", "total"); !ok || got.value != 1e9 || got.name != p.Name {
+		t.Errorf("%+v, %v; want 1 s of %s", got, ok, p.Name)
 	}
 }

@@ -100,6 +100,7 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 		trees:              make(map[string]*tree),
 		self:               self,
 	}
+	found.happened = s.glanceAt
 	if err := s.ceiling.open(c.MaxSeries, host.Meter); err != nil {
 		return nil, err
 	}
