@@ -46,6 +46,14 @@ func lookFor(id string) (g group, found bool) {
 	return g, found
 }
 
+// folderOfPods is the group of all pods.
+func folderOfPods() group {
+	if version2() {
+		return group{"/kubepods.slice"}
+	}
+	return group{"/kubepods"}
+}
+
 // hasGroup tells whether there is a cgroup of a pod.
 func hasGroup(uid string) bool {
 	_, found := lookFor(uid)
