@@ -1,142 +1,140 @@
 package k8s
 
 import (
+	"errors"
 	"fmt"
-	"time"
+	"io"
+	"iter"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// jsonPods is a PodList in JSON, as far as it is used.
-type jsonPods struct {
-	Kind  string    `json:"kind"`
-	Items jsonItems `json:"items"`
+// jsonReader reads objects in JSON as a stream. The first error stays.
+type jsonReader struct {
+	tokens *jsontext.Decoder
+	err    error
+	member []byte // its name
 }
 
-// jsonItems are the items of a PodList, of which what is used is kept while they are
-// read.
-type jsonItems struct {
-	chosen  *choice
-	objects []podObject
+func newJSONReader(r io.Reader) jsonReader {
+	return jsonReader{tokens: jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
 }
 
-// UnmarshalJSONFrom reads one pod after the other.
-func (items *jsonItems) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	switch kind := d.PeekKind(); kind {
-	case 'n':
-		return d.SkipValue()
-	case '[':
-	default:
-		return fmt.Errorf("the items begin with %v, want a list", kind)
-	}
-	if _, err := d.ReadToken(); err != nil {
-		return err
-	}
-	for d.PeekKind() == '{' {
-		p := newJSONPod(items.chosen)
-		if err := json.UnmarshalDecode(d, p); err != nil {
-			return err
+// members yields the names of an object's members, of which each is valid until the
+// next one is read. The loop reads the value that follows, or leaves it to be passed
+// over. Null has no members.
+func (r *jsonReader) members() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		if !r.begins('{') {
+			return
 		}
-		items.objects = append(items.objects, p.object(items.chosen))
-	}
-	end, err := d.ReadToken()
-	if err == nil && end.Kind() != ']' {
-		err = fmt.Errorf("an item is %v, want a pod", end.Kind())
-	}
-	return err
-}
-
-// jsonPod is a Pod in JSON, as far as it is used.
-type jsonPod struct {
-	Metadata struct {
-		UID         string                `json:"uid"`
-		Name        string                `json:"name"`
-		Namespace   string                `json:"namespace"`
-		Version     string                `json:"resourceVersion"`
-		Created     optional[string]      `json:"creationTimestamp"`
-		Labels      jsonTexts             `json:"labels"`
-		Annotations jsonTexts             `json:"annotations"`
-		Owners      optional[[]jsonOwner] `json:"ownerReferences"`
-	} `json:"metadata"`
-	Spec struct {
-		NodeName string `json:"nodeName"`
-	} `json:"spec"`
-	Status struct {
-		Phase     optional[string] `json:"phase"`
-		Init      []jsonContainer  `json:"initContainerStatuses"`
-		Main      []jsonContainer  `json:"containerStatuses"`
-		Ephemeral []jsonContainer  `json:"ephemeralContainerStatuses"`
-	} `json:"status"`
-}
-
-type jsonContainer struct {
-	Name  string    `json:"name"`
-	ID    string    `json:"containerID"`
-	State jsonState `json:"state"`
-	Last  jsonState `json:"lastState"`
-}
-
-type jsonState struct {
-	Terminated struct {
-		ID string `json:"containerID"`
-	} `json:"terminated"`
-}
-
-type jsonOwner struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Name       string `json:"name"`
-	Controller bool   `json:"controller"`
-}
-
-// newJSONPod returns a pod into which is read what the choice needs.
-func newJSONPod(chosen *choice) *jsonPod {
-	p := new(jsonPod)
-	m := &p.Metadata
-	m.Labels.wanted, m.Annotations.wanted = chosen.wantsLabel, chosen.wantsAnnotation
-	m.Owners.wanted, m.Created.wanted = chosen.wantsOwner(), chosen.wantsOwner()
-	p.Status.Phase.wanted = chosen.wantsPhase()
-	return p
-}
-
-// object takes what is used of a pod.
-func (p *jsonPod) object(chosen *choice) podObject {
-	m := &p.Metadata
-	o := podObject{chosen: chosen, node: p.Spec.NodeName, version: m.Version, end: m.Annotations.picked[annotationEnd] == "true"}
-	if m.UID == "" {
-		return o
-	}
-	o.pod = &pod{
-		uid: m.UID, hash: m.Annotations.picked[annotationHash],
-		name: m.Name, namespace: m.Namespace, containers: make(map[string]string),
-		attributes: chosen.of(p.traits()),
-	}
-	for _, statuses := range [][]jsonContainer{p.Status.Init, p.Status.Main, p.Status.Ephemeral} {
-		for i := range statuses {
-			c := &statuses[i]
-			o.pod.nameContainer(c.Name, c.ID, c.State.Terminated.ID, c.Last.Terminated.ID)
+		for r.err == nil && r.tokens.PeekKind() != '}' {
+			quoted, err := r.tokens.ReadValue()
+			if err != nil {
+				r.err = err
+				return
+			}
+			r.member, _ = jsontext.AppendUnquote(r.member[:0], quoted) // it was read, so it is a text
+			if !yield(r.member) {
+				return
+			}
+			r.passOver()
 		}
+		r.token('}')
 	}
-	return o
 }
 
-// traits takes what a pod says about itself.
-func (p *jsonPod) traits() *traits {
-	m := &p.Metadata
-	t := &traits{
-		node: p.Spec.NodeName, static: m.Annotations.picked[annotationHash] != "",
-		labels: m.Labels.picked, annotations: m.Annotations.picked,
-		phase: p.Status.Phase.value,
-	}
-	if created, err := time.Parse(time.RFC3339, m.Created.value); err == nil {
-		t.created = created
-	} // the kubelet's static pods have none
-	for _, o := range m.Owners.value {
-		if o.Controller {
-			t.controller = owner{o.APIVersion, o.Kind, o.Name}
-			break
+// elements yields once for each element of a list, which the loop has to read. Null
+// has no elements.
+func (r *jsonReader) elements() func(yield func() bool) {
+	return func(yield func() bool) {
+		if !r.begins('[') {
+			return
 		}
+		for r.err == nil && r.tokens.PeekKind() != ']' {
+			if !yield() {
+				return
+			}
+		}
+		r.token(']')
+	}
+}
+
+// passOver reads the value of a member if nobody did: as a whole, which is several times
+// as fast as token by token. Beside the pods of a list that would hold what is longer
+// than any pod.
+func (r *jsonReader) passOver() {
+	depth := r.tokens.StackDepth()
+	if _, read := r.tokens.StackIndex(depth); r.err != nil || read%2 == 0 {
+		return
+	}
+	if depth == 1 {
+		r.err = r.tokens.SkipValue()
+		return
+	}
+	_, r.err = r.tokens.ReadValue()
+}
+
+// string returns a text, or "" for null.
+func (r *jsonReader) string() string {
+	if t := r.token('"'); t.Kind() == '"' {
+		return t.String()
+	}
+	return ""
+}
+
+// isTrue returns a truth value; null is false.
+func (r *jsonReader) isTrue() bool {
+	if r.tokens.PeekKind() == 'f' {
+		r.token('f')
+		return false
+	}
+	return r.token('t').Kind() == 't'
+}
+
+func (r *jsonReader) begins(want jsontext.Kind) bool { return r.token(want).Kind() == want }
+
+// token reads a token of a kind, or null. Any other is an error.
+func (r *jsonReader) token(want jsontext.Kind) jsontext.Token {
+	if r.err != nil {
+		return jsontext.Token{}
+	}
+	t, err := r.tokens.ReadToken()
+	switch {
+	case err != nil:
+		r.err = err
+	case t.Kind() != want && t.Kind() != 'n':
+		r.err = fmt.Errorf("%q is %s, want %s", r.tokens.StackPointer(), kindName(t.Kind()), kindName(want))
 	}
 	return t
+}
+
+func kindName(kind jsontext.Kind) string {
+	switch kind {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case 't', 'f':
+		return "true or false"
+	case 'n':
+		return "null"
+	}
+	return "a " + kind.String() // a string or a number
+}
+
+// close returns the first error, which something after the end is.
+func (r *jsonReader) close() error {
+	if r.err == nil {
+		switch _, err := r.tokens.ReadToken(); {
+		case err == nil:
+			return errors.New("something follows its end")
+		case !errors.Is(err, io.EOF):
+			return err
+		}
+	}
+	if errors.Is(r.err, io.EOF) { // the answer is empty
+		return io.ErrUnexpectedEOF
+	}
+	return r.err
 }

@@ -9,9 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/podjoule/podjoule/agent/plugin"
 	"github.com/podjoule/podjoule/token"
 )
@@ -85,8 +82,7 @@ func (k *kubelet) explain(err error, remedy string) error {
 // decodePods reads a PodList in JSON, and keeps of it what is used. A reader that
 // has a limit is one whose answer is too long when the limit is reached.
 func decodePods(r *io.LimitedReader, node string, chosen *choice) ([]*pod, error) {
-	list := jsonPods{Items: jsonItems{chosen: chosen}}
-	err := json.UnmarshalRead(r, &list, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	list, err := readJSONList(r, chosen)
 	switch {
 	case r.N <= 0:
 		return nil, fmt.Errorf("an answer of more than %d MiB", answerLimit>>20)
@@ -95,11 +91,5 @@ func decodePods(r *io.LimitedReader, node string, chosen *choice) ([]*pod, error
 	case list.Kind != "PodList":
 		return nil, fmt.Errorf("the answer is of kind %.40q, want PodList", list.Kind)
 	}
-	pods := make([]*pod, 0, len(list.Items.objects))
-	for i := range list.Items.objects {
-		if p := list.Items.objects[i].of(node); p != nil {
-			pods = append(pods, p)
-		}
-	}
-	return pods, nil
+	return list.of(node), nil
 }

@@ -13,10 +13,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podjoule/podjoule/simnode"
@@ -166,50 +163,4 @@ func FuzzDecodePods(f *testing.F) {
 			}
 		}
 	})
-}
-
-// Of an object the texts that are wanted are read, whatever else is in it.
-func TestJSONTexts(t *testing.T) {
-	for _, tt := range []struct {
-		text string
-		want map[string]string // nil: an error
-	}{
-		{`{}`, map[string]string{}},
-		{`null`, map[string]string{}},
-		{`"app"`, map[string]string{}},
-		{`["app", "web"]`, map[string]string{}},
-		{`{"app": "web", "other": "x", "tier": "front"}`, map[string]string{"app": "web", "tier": "front"}},
-		{`{"\u0061pp": "w\u0065b\n"}`, map[string]string{"app": "web\n"}},
-		{`{"app": null, "tier": ["x", {"app": "y"}]}`, map[string]string{}},
-		{`{"other": {"app": "x"}, "app": "web"}`, map[string]string{"app": "web"}},
-		{`{"app": ""}`, map[string]string{"app": ""}},
-		{`{"app": "first", "app": "last"}`, map[string]string{"app": "last"}},
-		{`{"app": "web"`, nil},
-		{`{"app" "web"}`, nil},
-		{`{"app": "web"]`, nil},
-		{`{"app": we}`, nil},
-	} {
-		got := jsonTexts{wanted: func(key []byte) bool { return string(key) == "app" || string(key) == "tier" }}
-		err := jsonv2.Unmarshal([]byte(tt.text), &got, jsontext.AllowDuplicateNames(true))
-		if (err != nil) != (tt.want == nil) {
-			t.Errorf("%s: error %v", tt.text, err)
-		}
-		if diff := cmp.Diff(tt.want, got.picked, cmpopts.EquateEmpty()); diff != "" && err == nil {
-			t.Errorf("%s: -want +got\n%s", tt.text, diff)
-		}
-	}
-}
-
-// A list whose items are no pods is an error that says so.
-func TestJSONItems(t *testing.T) {
-	for text, want := range map[string]string{
-		`{"kind": "PodList", "items": {}}`:      "want a list",
-		`{"kind": "PodList", "items": "pods"}`:  "want a list",
-		`{"kind": "PodList", "items": [{}, 1]}`: "want a pod",
-		`{"kind": "PodList", "items": [{}`:      "read the answer",
-	} {
-		if pods, err := decode([]byte(text), node); err == nil || !strings.Contains(err.Error(), want) || pods != nil {
-			t.Errorf("%s: %d pods and error %v, want %q in it", text, len(pods), err, want)
-		}
-	}
 }

@@ -1,10 +1,9 @@
 package k8s
 
 import (
+	"bytes"
 	"fmt"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -66,22 +65,22 @@ func (o *podObject) Reset() { *o = podObject{chosen: o.chosen} }
 
 // Unmarshal decodes a Pod in protobuf. The error says where it is broken.
 func (o *podObject) Unmarshal(text []byte) error {
-	r := podReader{chosen: o.chosen}
+	r := podReader{podParts: podParts{chosen: o.chosen}}
 	r.pod(text)
 	if r.err != nil {
 		return fmt.Errorf("decode a pod: %w", r.err)
 	}
-	*o = podObject{chosen: o.chosen, pod: r.known(), node: string(r.node), version: string(r.version), end: r.end}
+	*o = r.object()
 	return nil
 }
 
 // UnmarshalJSON decodes a Pod in JSON.
 func (o *podObject) UnmarshalJSON(text []byte) error {
-	p := newJSONPod(o.chosen)
-	if err := json.Unmarshal(text, p, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
+	read, err := readJSONPod(bytes.NewBuffer(text), o.chosen)
+	if err != nil {
 		return fmt.Errorf("decode a pod: %w", err)
 	}
-	*o = p.object(o.chosen)
+	*o = read
 	return nil
 }
 
@@ -117,18 +116,11 @@ func (l *podObjectList) Reset() { *l = podObjectList{chosen: l.chosen} }
 
 // UnmarshalJSON decodes a PodList in JSON.
 func (l *podObjectList) UnmarshalJSON(text []byte) error {
-	list := struct {
-		Metadata struct {
-			Version  string `json:"resourceVersion"`
-			Continue string `json:"continue"`
-		} `json:"metadata"`
-		Items jsonItems `json:"items"`
-	}{Items: jsonItems{chosen: l.chosen}}
-	if err := json.Unmarshal(text, &list, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
+	list, err := readJSONList(bytes.NewBuffer(text), l.chosen)
+	if err != nil {
 		return fmt.Errorf("decode a list of pods: %w", err)
 	}
-	l.Reset()
-	l.ResourceVersion, l.Continue, l.Items = list.Metadata.Version, list.Metadata.Continue, list.Items.objects
+	*l = *list
 	return nil
 }
 

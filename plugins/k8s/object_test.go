@@ -25,19 +25,21 @@ func oddPod() *corev1.Pod {
 			Annotations: map[string]string{annotationHash: "h", "other": "o", metav1.InitialEventsAnnotationKey: "true"},
 			Labels:      map[string]string{annotationHash: "a label", "app": "odd", labelTemplateHash: "77f"},
 			OwnerReferences: []metav1.OwnerReference{
-				{Kind: "ConfigMap", Name: "c", Controller: &no}, {APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "odd-77f", Controller: &yes},
+				{Kind: "ConfigMap", Name: "c", Controller: &no},
+				{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "odd-77f", Controller: &yes},
+				{APIVersion: "v1", Kind: "Node", Name: "second", Controller: &yes},
 			},
 			CreationTimestamp: metav1.Unix(1_795_000_000, 0),
 		},
 		Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{Name: "main"}}},
 		Status: corev1.PodStatus{
 			Phase:                 corev1.PodRunning,
-			InitContainerStatuses: []corev1.ContainerStatus{{Name: "init", State: ended("cri-o://1"), ContainerID: "cri-o://1"}},
+			InitContainerStatuses: []corev1.ContainerStatus{{Name: "init", State: ended("cri-o://1"), ContainerID: "cri-o://5"}},
 			ContainerStatuses: []corev1.ContainerStatus{
 				{Name: "main", ContainerID: "cri-o://2", LastTerminationState: ended("cri-o://3"), RestartCount: 9},
 				{Name: "same", ContainerID: "cri-o://1"}, {Name: "waits"}, {Name: "bad", ContainerID: "no runtime"},
 			},
-			EphemeralContainerStatuses: []corev1.ContainerStatus{{Name: "debug", ContainerID: "cri-o://4"}},
+			EphemeralContainerStatuses: []corev1.ContainerStatus{{Name: "debug", ContainerID: "cri-o://4"}, {Name: "late", ContainerID: "cri-o://3"}},
 		},
 	}
 }
@@ -82,7 +84,8 @@ func TestDecodedObjects(t *testing.T) {
 	}
 }
 
-// Whatever a full decoder takes, ours takes in the same way; of all else it makes no panic.
+// Whatever a full decoder takes, ours takes in the same way, in both forms; of all else it
+// makes no panic.
 func FuzzUnmarshalPod(f *testing.F) {
 	seed := func(p *corev1.Pod) {
 		text, err := p.Marshal()
@@ -125,12 +128,31 @@ func FuzzUnmarshalPod(f *testing.F) {
 				t.Fatalf("a pod that a server may send is refused: %v", err)
 			}
 		}
-		if want := newChosenPod(full.Spec.NodeName, &chosen, &full); !cmp.Equal(want, ours.pod, cmp.AllowUnexported(pod{})) {
-			t.Fatalf("-want +got\n%s", cmp.Diff(want, ours.pod, cmp.AllowUnexported(pod{})))
+		compareObject(t, &full, &ours)
+		inJSON, err := json.Marshal(&full)
+		if err != nil {
+			return // a year that has five digits
 		}
-		end := full.Annotations[metav1.InitialEventsAnnotationKey] == "true"
-		if ours.node != full.Spec.NodeName || ours.version != full.ResourceVersion || ours.end != end {
-			t.Fatalf("node %q, version %q, end %t; want %q, %q, %t", ours.node, ours.version, ours.end, full.Spec.NodeName, full.ResourceVersion, end)
+		var again corev1.Pod // what is no text was changed
+		if err := json.Unmarshal(inJSON, &again); err != nil {
+			t.Fatal(err)
 		}
+		if err := ours.UnmarshalJSON(inJSON); err != nil {
+			t.Fatalf("a pod that a server may send is refused: %v", err)
+		}
+		compareObject(t, &again, &ours)
 	})
+}
+
+// compareObject compares what is kept of a pod with what a full decoding gives.
+func compareObject(t *testing.T, full *corev1.Pod, ours *podObject) {
+	t.Helper()
+	want := newChosenPod(full.Spec.NodeName, ours.chosen, full)
+	if diff := cmp.Diff(want, ours.pod, cmp.AllowUnexported(pod{})); diff != "" {
+		t.Fatalf("-want +got\n%s", diff)
+	}
+	end := full.Annotations[metav1.InitialEventsAnnotationKey] == "true"
+	if ours.node != full.Spec.NodeName || ours.version != full.ResourceVersion || ours.end != end {
+		t.Fatalf("node %q, version %q, end %t; want %q, %q, %t", ours.node, ours.version, ours.end, full.Spec.NodeName, full.ResourceVersion, end)
+	}
 }

@@ -93,23 +93,7 @@ func (r *fieldReader) number(message []byte, wanted protowire.Number) (last uint
 // text, and messages merged.
 type podReader struct {
 	fieldReader
-	chosen *choice
-
-	uid, name, namespace, version, hash, node, phase []byte
-
-	labels, annotations map[string]string // that are wanted
-	controlled          bool
-	controller          owner
-	created             int64 // in seconds since 1970; 0 without one
-
-	end      bool
-	statuses [3][]containerStatus // init, main, ephemeral
-}
-
-// containerStatus is a container's name, its id, and those before its last restarts.
-type containerStatus struct {
-	name []byte
-	ids  [3][]byte // as runtime://id: now, of a state and of the last state that are ends
+	podParts
 }
 
 func (r *podReader) pod(message []byte) {
@@ -129,32 +113,42 @@ func (r *podReader) metadata(message []byte) {
 	for number, value := range r.fields(message) {
 		switch number {
 		case metaName:
-			r.name = value
+			r.name = string(value)
 		case metaNamespace:
-			r.namespace = value
+			r.namespace = string(value)
 		case metaUID:
-			r.uid = value
+			r.uid = string(value)
 		case metaVersion:
-			r.version = value
+			r.version = string(value)
 		case metaCreated:
 			if r.chosen.wantsOwner() {
-				r.created = int64(r.number(value, timeSeconds))
+				r.created = r.time(value)
 			}
 		case metaLabels:
 			if !r.chosen.wantsLabels() {
 				continue
 			}
 			if key, text := r.entry(value); r.chosen.wantsLabel(key) {
-				r.labels = keep(r.labels, key, text)
+				r.label(key, string(text))
 			}
 		case metaAnnotations:
-			r.annotation(value)
+			if key, text := r.entry(value); r.chosen.wantsAnnotation(key) {
+				r.annotation(key, string(text))
+			}
 		case metaOwners:
 			if r.chosen.wantsOwner() {
 				r.owner(value)
 			}
 		}
 	}
+}
+
+// time reads a time of a pod, which 1970 cannot be.
+func (r *podReader) time(message []byte) time.Time {
+	if seconds := int64(r.number(message, timeSeconds)); seconds != 0 {
+		return time.Unix(seconds, 0)
+	}
+	return time.Time{}
 }
 
 // owner takes the first owner that is the controller.
@@ -175,14 +169,6 @@ func (r *podReader) owner(message []byte) {
 	}
 }
 
-func keep(texts map[string]string, key, text []byte) map[string]string {
-	if texts == nil {
-		texts = make(map[string]string)
-	}
-	texts[string(key)] = string(text)
-	return texts
-}
-
 // entry reads an entry of a map from texts to texts.
 func (r *podReader) entry(message []byte) (key, value []byte) {
 	for number, text := range r.fields(message) {
@@ -196,23 +182,10 @@ func (r *podReader) entry(message []byte) (key, value []byte) {
 	return key, value
 }
 
-func (r *podReader) annotation(entry []byte) {
-	key, value := r.entry(entry)
-	switch string(key) {
-	case annotationHash:
-		r.hash = value
-	case annotationEnd:
-		r.end = string(value) == "true"
-	}
-	if r.chosen.wantsAnnotation(key) {
-		r.annotations = keep(r.annotations, key, value)
-	}
-}
-
 func (r *podReader) spec(message []byte) {
 	for number, value := range r.fields(message) {
 		if number == specNodeName {
-			r.node = value
+			r.node = string(value)
 		}
 	}
 }
@@ -221,7 +194,9 @@ func (r *podReader) status(message []byte) {
 	for number, value := range r.fields(message) {
 		switch number {
 		case statusPhase:
-			r.phase = value
+			if r.chosen.wantsPhase() {
+				r.phase = string(value)
+			}
 		case statusInit:
 			r.statuses[0] = append(r.statuses[0], r.container(value))
 		case statusMain:
@@ -237,9 +212,9 @@ func (r *podReader) container(message []byte) containerStatus {
 	for number, value := range r.fields(message) {
 		switch number {
 		case containerName:
-			c.name = value
+			c.name = string(value)
 		case containerID:
-			c.ids[0] = value
+			c.ids[0] = string(value)
 		case containerState:
 			r.terminated(value, &c.ids[1])
 		case containerLastState:
@@ -250,45 +225,15 @@ func (r *podReader) container(message []byte) containerStatus {
 }
 
 // terminated finds the id in a state that is an end.
-func (r *podReader) terminated(state []byte, id *[]byte) {
+func (r *podReader) terminated(state []byte, id *string) {
 	for number, value := range r.fields(state) {
 		if number != stateTerminated {
 			continue
 		}
 		for number, value := range r.fields(value) {
 			if number == terminatedIDNumber {
-				*id = value
+				*id = string(value)
 			}
 		}
 	}
-}
-
-// known returns what was read, or nil of an object without a UID. It keeps nothing of
-// the message.
-func (r *podReader) known() *pod {
-	if len(r.uid) == 0 {
-		return nil
-	}
-	p := &pod{
-		uid: string(r.uid), hash: string(r.hash), name: string(r.name), namespace: string(r.namespace),
-		containers: make(map[string]string), attributes: r.chosen.of(r.traits()),
-	}
-	for _, statuses := range r.statuses {
-		for _, c := range statuses {
-			p.nameContainer(string(c.name), string(c.ids[0]), string(c.ids[1]), string(c.ids[2]))
-		}
-	}
-	return p
-}
-
-// traits takes what the pod says about itself.
-func (r *podReader) traits() *traits {
-	t := &traits{
-		node: string(r.node), static: len(r.hash) > 0, labels: r.labels, annotations: r.annotations,
-		controller: r.controller, phase: string(r.phase),
-	}
-	if r.created != 0 {
-		t.created = time.Unix(r.created, 0)
-	}
-	return t
 }
