@@ -116,13 +116,16 @@ func TestJSONKinds(t *testing.T) {
 	}
 }
 
-// roomReader keeps the largest room that was there for what is read.
+// roomReader keeps the room that was there for what is read, at first and at most.
 type roomReader struct {
 	io.Reader
-	most int
+	first, most int
 }
 
 func (r *roomReader) Read(p []byte) (int, error) {
+	if r.first == 0 {
+		r.first = len(p)
+	}
 	r.most = max(r.most, len(p))
 	return r.Reader.Read(p)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -27,9 +28,10 @@ const requestTimeout = 10 * time.Second
 // server is the API server, as far as one node's pods are concerned.
 type server struct {
 	*access
-	node   string
-	client *rest.RESTClient
-	chosen *choice
+	node    string
+	client  *rest.RESTClient
+	decoder podDecoder
+	length  atomic.Int64 // of the last list, in bytes
 }
 
 // newServer makes a client. It knows pods and nothing else, which halves the
@@ -40,6 +42,7 @@ func newServer(c *Config, node string, chosen *choice, tokens *token.Source, hos
 		return nil, err
 	}
 	version := coreVersion()
+	serializer := newPodSerializer(chosen)
 	client, err := rest.RESTClientForConfigAndClient(&rest.Config{
 		Host:           access.url,
 		APIPath:        "/api",
@@ -47,7 +50,7 @@ func newServer(c *Config, node string, chosen *choice, tokens *token.Source, hos
 		WarningHandler: rest.NoWarnings{},
 		ContentConfig: rest.ContentConfig{
 			GroupVersion:         &version,
-			NegotiatedSerializer: newPodSerializer(chosen),
+			NegotiatedSerializer: serializer,
 			ContentType:          runtime.ContentTypeProtobuf,
 			AcceptContentTypes:   runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
 		},
@@ -55,7 +58,7 @@ func newServer(c *Config, node string, chosen *choice, tokens *token.Source, hos
 	if err != nil {
 		return nil, fmt.Errorf("make a client of %s: %w", access.url, err)
 	}
-	return &server{access: access, node: node, chosen: chosen, client: client}, nil
+	return &server{access: access, node: node, client: client, decoder: serializer.decoder()}, nil
 }
 
 // list implements lister. The answer may come from the API server's
@@ -74,22 +77,6 @@ func (s *server) list(ctx context.Context) ([]*pod, error) {
 		}
 		options.Continue, options.ResourceVersion = page.Continue, ""
 	}
-}
-
-// page sends one request for pods.
-func (s *server) page(ctx context.Context, options metav1.ListOptions) (*podObjectList, error) {
-	page := podObjectList{chosen: s.chosen}
-	answer := s.request(options).Do(quiet(ctx))
-	err := answer.Error()
-	if err == nil {
-		if err = answer.Into(&page); err != nil {
-			err = fmt.Errorf("%w: %w", errUnreadable, err)
-		}
-	}
-	if err != nil {
-		return nil, s.explain("list", err)
-	}
-	return &page, nil
 }
 
 // watch has the server tell what happens to the node's pods.
