@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -97,6 +98,29 @@ func BenchmarkSweep(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkReopen is the same sweep where no file may stay open.
+func BenchmarkReopen(b *testing.B) {
+	h, pods := benchNode(b)
+	h.KeepOpen(0)
+	b.Cleanup(h.Close)
+	var buf Buffer
+	var readers []*Reader
+	for _, path := range pods {
+		readers = append(readers, h.Reader(path))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		var cpu CPU
+		var m Memory
+		for _, r := range readers {
+			if err := errors.Join(r.CPU(&buf, &cpu), r.Memory(&buf, &m)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(len(pods)*h.Files()), "files/op")
 }
 
 func containerdStat(b *testing.B, h *Hierarchy, path string) func() error {

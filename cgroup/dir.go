@@ -8,11 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dir is a folder that stays open to be listed again and again.
+// dir is a folder that may stay open to be listed again and again.
 type dir struct {
-	path   string // on this machine
-	fd     int
-	opened bool
+	handle
+	path string // on this machine
 }
 
 // subdir is an entry of a listing. Its name is valid until the next one.
@@ -21,14 +20,14 @@ type subdir struct {
 	inode uint64
 }
 
-// list calls visit for each folder in d, without allocation.
-func (d *dir) list(buf []byte, visit func(subdir)) error {
+// list calls visit for each folder in d, without allocation where d is open already.
+// It leaves d open.
+func (d *dir) list(b *budget, buf []byte, visit func(subdir)) error {
+	d.first = true
 	if !d.opened {
-		fd, err := unix.Open(d.path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
+		if err := b.open(&d.handle, d.path, unix.O_DIRECTORY); err != nil {
 			return fmt.Errorf("list %s: %w", d.path, err)
 		}
-		d.fd, d.opened = fd, true
 	} else if _, err := unix.Seek(d.fd, 0, unix.SEEK_SET); err != nil {
 		return fmt.Errorf("list %s: %w", d.path, err)
 	}
@@ -84,12 +83,5 @@ func (d *dir) parse(buf []byte, visit func(subdir)) {
 			continue
 		}
 		visit(subdir{name: name, inode: binary.NativeEndian.Uint64(entry)})
-	}
-}
-
-func (d *dir) close() {
-	if d.opened {
-		_ = unix.Close(d.fd) // only listed
-		d.opened = false
 	}
 }

@@ -27,13 +27,13 @@ type Buffer struct{ b []byte }
 
 const firstSize = 8 << 10 // memory.stat has about 1.5 KiB
 
-// file is one file of a cgroup. It is opened at its first read and stays open.
+// file is one file of a cgroup. It is opened at its first read and stays open, where
+// the budget has a place for it.
 type file struct {
-	path   string
-	fd     int
-	opened bool
-	wait   int // reads that still pass before it is looked for again
-	pause  int // the next wait; it grows while the file stays absent
+	handle
+	path  string
+	wait  int // reads that still pass before it is looked for again
+	pause int // the next wait; it grows while the file stays absent
 }
 
 func newFile(dir, name string) file { return file{path: filepath.Join(dir, name)} }
@@ -43,32 +43,35 @@ func newFile(dir, name string) file { return file{path: filepath.Join(dir, name)
 //
 // In a plain tree a removed file would go on telling its last content, so that
 // its links are counted before each read.
-func (f *file) read(buf *Buffer, plain bool) ([]byte, error) {
-	if f.opened && plain && f.unlinked() {
-		f.close()
+func (f *file) read(buf *Buffer, h *Hierarchy) ([]byte, error) {
+	b := &h.budget
+	if f.opened && h.plain && f.unlinked() {
+		b.close(&f.handle)
 	}
 	if !f.opened {
-		if err := f.open(); err != nil {
+		if err := f.open(b); err != nil {
 			return nil, err
 		}
 	}
 	text, err := f.pread(buf)
 	if err == nil {
 		f.pause = 0
+		b.settle(&f.handle)
 		return text, nil
 	}
-	f.close()
+	b.close(&f.handle)
 	switch err {
 	case unix.ENODEV:
 		// The file was removed: with its cgroup, or alone, as pressure files
 		// and those of a controller can be. Then it may be back already.
-		if err := f.open(); err != nil {
+		if err := f.open(b); err != nil {
 			return nil, err
 		}
 		if text, err = f.pread(buf); err == nil {
+			b.settle(&f.handle)
 			return text, nil
 		}
-		f.close()
+		b.close(&f.handle)
 		return nil, f.missing()
 	case unix.EOPNOTSUPP:
 		return nil, f.absent() // built into the kernel, but turned off
@@ -76,24 +79,19 @@ func (f *file) read(buf *Buffer, plain bool) ([]byte, error) {
 	return nil, fmt.Errorf("read %s: %w", f.path, err)
 }
 
-func (f *file) open() error {
+func (f *file) open(b *budget) error {
 	if f.wait > 0 {
 		f.wait--
 		return errAbsent
 	}
-	for {
-		fd, err := unix.Open(f.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		switch err {
-		case nil:
-			f.fd, f.opened = fd, true
-			return nil
-		case unix.EINTR:
-			continue
-		case unix.ENOENT, unix.ENODEV, unix.ENOTDIR:
-			return f.missing()
-		case unix.EMFILE, unix.ENFILE:
-			return fmt.Errorf("open %s: %w; raise the limit of open files (ulimit -n, LimitNOFILE)", f.path, err)
-		}
+	switch err := b.open(&f.handle, f.path, 0); err {
+	case nil:
+		return nil
+	case unix.ENOENT, unix.ENODEV, unix.ENOTDIR:
+		return f.missing()
+	case unix.EMFILE, unix.ENFILE:
+		return fmt.Errorf("open %s: %w; raise the limit of open files (ulimit -n, LimitNOFILE)", f.path, err)
+	default:
 		return fmt.Errorf("open %s: %w", f.path, err)
 	}
 }
@@ -135,11 +133,4 @@ func (f *file) pread(buf *Buffer) ([]byte, error) {
 func (f *file) unlinked() bool {
 	var st unix.Stat_t
 	return unix.Fstat(f.fd, &st) != nil || st.Nlink == 0
-}
-
-func (f *file) close() {
-	if f.opened {
-		_ = unix.Close(f.fd) // nothing was written, so nothing can be lost
-		f.opened = false
-	}
 }

@@ -144,12 +144,14 @@ func (f *Finder) Kubepods() iter.Seq[string] { return maps.Keys(f.roots) }
 // list looks at the folders in n, and in those that are new at theirs; if deep is
 // true, in all of them.
 func (f *Finder) list(n *node, deep bool) error {
-	err := n.list(f.buf, func(s subdir) { f.visit(n, s) })
-	if f.notifier != nil && n.id.UID != "" {
-		n.close() // the folders of pods are many, and seldom looked at
+	err := n.list(&f.h.budget, f.buf, func(s subdir) { f.visit(n, s) })
+	switch {
+	case err != nil, f.notifier != nil && n.id.UID != "": // the folders of pods are many, and seldom looked at
+		f.h.budget.close(&n.handle)
+	default:
+		f.h.budget.settle(&n.handle)
 	}
 	if err != nil {
-		n.close()
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
 			n.lost = true
 			f.giveBack(n)
@@ -239,7 +241,7 @@ func (f *Finder) drop(n *node) {
 	for _, child := range n.children {
 		f.drop(child)
 	}
-	n.close()
+	f.h.budget.close(&n.handle)
 	n.dropped = true
 	f.giveBack(n)
 	if n.found == nil {
@@ -268,7 +270,7 @@ func (f *Finder) Close() {
 }
 
 func (f *Finder) closeAll(n *node) {
-	n.close()
+	f.h.budget.close(&n.handle)
 	for _, child := range n.children {
 		f.closeAll(child)
 	}

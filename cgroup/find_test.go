@@ -206,7 +206,7 @@ func TestUnreadableFolderIsNotGone(t *testing.T) {
 	defer f.Close()
 	scan(t, f, true)
 	class := f.roots["/kubepods"].children["burstable"]
-	class.close()
+	f.h.budget.close(&class.handle)
 	class.fd, class.opened = 1<<30, true // no such descriptor: the listing fails, for root too
 	c, err := f.Scan(false)
 	if err == nil || !strings.Contains(err.Error(), filepath.Join(root, "kubepods", "burstable")) || len(c.Gone) != 0 {
@@ -241,7 +241,7 @@ func FuzzDirents(f *testing.F) {
 	mkdir(f, dir.path, "burstable")
 	mkdir(f, dir.path, "podx")
 	var names []string
-	if err := dir.list(make([]byte, 4096), func(s subdir) { names = append(names, string(s.name)) }); err != nil {
+	if err := dir.list(new(budget), make([]byte, 4096), func(s subdir) { names = append(names, string(s.name)) }); err != nil {
 		f.Fatal(err)
 	}
 	slices.Sort(names)

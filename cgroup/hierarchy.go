@@ -3,7 +3,7 @@
 // in them, and reads their CPU time and memory.
 //
 // Reading is made for sweeps over many cgroups at short intervals: files stay
-// open, each read is one pread into a reused buffer, and parsing works on the
+// open (as many as Hierarchy.KeepOpen allows), each read is one pread into a reused buffer, and parsing works on the
 // bytes without allocation.
 //
 // Formats and units follow the kernel's documents:
@@ -59,6 +59,7 @@ type Hierarchy struct {
 	cpu    controller
 	memory controller
 	plain  bool // ordinary files, where a removed file stays readable
+	budget budget
 }
 
 // controller is where the files of one quantity lie.

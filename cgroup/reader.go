@@ -6,7 +6,8 @@ import (
 	"path/filepath"
 )
 
-// Reader reads one cgroup. Its files stay open until Close. Readers may be used
+// Reader reads one cgroup. Its files stay open until Close, within the bounds of
+// Hierarchy.KeepOpen. Readers may be used
 // concurrently with each other if each use has a Buffer of its own.
 type Reader struct {
 	h    *Hierarchy
@@ -37,10 +38,13 @@ func (h *Hierarchy) Reader(path string) *Reader {
 		r.memoryUsage = newFile(memory, "memory.usage_in_bytes")
 	}
 	r.memoryStat = newFile(memory, "memory.stat")
+	for _, f := range []*file{&r.cpuTotal, &r.cpuUser, &r.cpuSystem, &r.cpuTicks} {
+		f.first = true // a counter is read when its pod begins and ends, too
+	}
 	return r
 }
 
-// Files is how many files a Reader holds open at most.
+// Files is how many files a Reader keeps open at most.
 func (h *Hierarchy) Files() int {
 	files := 0
 	switch {
@@ -59,6 +63,8 @@ func (h *Hierarchy) Files() int {
 // Path returns the path that the reader was made for.
 func (r *Reader) Path() string { return r.path }
 
+var errNoUsage = errors.New("no usage_usec in it")
+
 // CPU reads the CPU time. What the kernel does not tell, and what could not be
 // read, is not known in the result; for the latter the error says why. It wraps
 // ErrGone when the cgroup was removed.
@@ -68,11 +74,13 @@ func (r *Reader) CPU(buf *Buffer, cpu *CPU) error {
 		return nil
 	}
 	if r.h.cpu.v2 {
-		err := r.parse(&r.cpuTotal, buf, func(text []byte) error { return parseCPUStat(text, cpu) })
-		if err == nil && !cpu.Total.Known && r.cpuTotal.opened {
-			err = fmt.Errorf("read %s: no usage_usec in it", r.cpuTotal.path)
-		}
-		return err
+		return r.parse(&r.cpuTotal, buf, func(text []byte) error {
+			err := parseCPUStat(text, cpu)
+			if err == nil && !cpu.Total.Known {
+				err = errNoUsage
+			}
+			return err
+		})
 	}
 	if err := r.number(&r.cpuTotal, buf, &cpu.Total); errors.Is(err, ErrGone) {
 		return err
@@ -126,7 +134,7 @@ func (r *Reader) number(f *file, buf *Buffer, into *Value) error {
 
 // parse reads a file and hands its text on. An absent file is no error.
 func (r *Reader) parse(f *file, buf *Buffer, parse func(text []byte) error) error {
-	text, err := f.read(buf, r.h.plain)
+	text, err := f.read(buf, r.h)
 	if err == errAbsent {
 		return nil
 	}
@@ -142,6 +150,6 @@ func (r *Reader) parse(f *file, buf *Buffer, parse func(text []byte) error) erro
 // Close closes the files. The reader can still be used: it opens them again.
 func (r *Reader) Close() {
 	for _, f := range []*file{&r.cpuTotal, &r.cpuUser, &r.cpuSystem, &r.cpuTicks, &r.memoryUsage, &r.memoryStat} {
-		f.close()
+		r.h.budget.close(&f.handle)
 	}
 }
