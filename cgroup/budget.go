@@ -60,7 +60,7 @@ type handle struct {
 
 // KeepOpen bounds how many files all readers and finders of h together keep open: 0
 // is none, below 0 any number, which is the default. Those beyond are opened for
-// each reading, which costs about ten times as much and one small allocation. One
+// each reading, which costs some four times as much and one small allocation. One
 // file more may be open for each reading that is under way, and one is held in reserve
 // until Close: where the system refuses to open a file, it makes room for it.
 //

@@ -2,19 +2,15 @@ package k8s
 
 import (
 	"fmt"
+	"math"
 
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// maxPods is how many pods a kubelet admits unless it is told otherwise, and
-	// podContainers how many containers a pod is thought to have, its sandbox
-	// included.
-	maxPods       = 110
-	podContainers = 4
-	// otherFiles is what the rest of the agent may hold open.
-	otherFiles = 100
-)
+// otherFiles is what the rest of the agent may hold open: connections of servers and
+// of those that scrape, inotify, the log. Under a limit that is not even twice that, it
+// is left a half.
+const otherFiles = 100
 
 // fileLimit returns how many files this process may hold open. The Go runtime
 // raises the soft limit to the hard one when the process starts, and gives child
@@ -27,19 +23,9 @@ func fileLimit() (uint64, error) {
 	return limit.Cur, nil
 }
 
-// checkFiles tells when the limit of open files does not allow to measure all
-// cgroups of this node, or those of a full one.
-func (s *source) checkFiles() error {
-	targets, what := maxPods, fmt.Sprintf("a node of %d pods needs", maxPods)
-	if s.measuresContainers {
-		targets *= 1 + podContainers
-	}
-	if now := len(s.targets); now > targets {
-		targets, what = now, "the pods of this node need"
-	}
-	need := uint64(targets*s.hierarchy.Files() + otherFiles)
-	if need <= s.files {
-		return nil
-	}
-	return fmt.Errorf("%s %d open files, and the limit is %d: raise it (LimitNOFILE of the service, ulimit -n, or the container runtime's default)", what, need, s.files)
+// keptFiles returns how many files of cgroups may stay open under a limit. Those
+// beyond are opened for each reading: that is slower and nothing else, so that it is
+// counted, and Ready does not tell of it.
+func keptFiles(limit uint64) int {
+	return int(min(limit-min(otherFiles, limit/2), math.MaxInt32))
 }

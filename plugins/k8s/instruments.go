@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/podjoule/podjoule/cgroup"
 	"github.com/podjoule/podjoule/token"
 )
 
@@ -21,7 +22,7 @@ type instruments struct {
 	registration metric.Registration
 }
 
-func newInstruments(meter metric.Meter, tokens *token.Source, d *discovery) (*instruments, error) {
+func newInstruments(meter metric.Meter, tokens *token.Source, d *discovery, tree *cgroup.Hierarchy) (*instruments, error) {
 	in := new(instruments)
 	var err error
 	if in.resets, err = meter.Int64Counter("podjoule.k8s.counter_resets",
@@ -44,6 +45,11 @@ func newInstruments(meter metric.Meter, tokens *token.Source, d *discovery) (*in
 	}
 	births, err := meter.Int64ObservableGauge("podjoule.k8s.births",
 		metric.WithDescription("1 for the way in which pods that come and go are found now: inotify, or scan where the kernel allows no more watches"))
+	if err != nil {
+		return nil, err
+	}
+	reopened, err := meter.Int64ObservableCounter("podjoule.k8s.files.reopened", metric.WithUnit("{file}"),
+		metric.WithDescription("Files of cgroups that were opened for one reading alone, because the limit of open files allows no more to stay open"))
 	if err != nil {
 		return nil, err
 	}
@@ -80,10 +86,11 @@ func newInstruments(meter metric.Meter, tokens *token.Source, d *discovery) (*in
 		if last := d.lastAnswer(); !last.IsZero() {
 			o.ObserveFloat64(age, time.Since(last).Seconds())
 		}
+		o.ObserveInt64(reopened, int64(tree.Reopened()))
 		o.ObserveInt64(retrievals, int64(stats.Retrievals))
 		o.ObserveInt64(failures, int64(stats.Failures))
 		return nil
-	}, pods, unresolved, births, mode, age, retrievals, failures)
+	}, pods, unresolved, births, reopened, mode, age, retrievals, failures)
 	return in, err
 }
 

@@ -33,7 +33,6 @@ type source struct {
 	measuresCPU, measuresMemory bool
 	measuresContainers          bool
 	scan                        time.Duration // without inotify; 0 is with it
-	files                       uint64        // that may be open
 	metrics                     *metricSets
 	chosen                      choice
 	ceiling                     ceiling
@@ -71,7 +70,7 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 	if err != nil {
 		return nil, err
 	}
-	self, err := newInstruments(host.Meter, tokens, found)
+	self, err := newInstruments(host.Meter, tokens, found, hierarchy)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +90,6 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 		measuresMemory:     c.measures("memory"),
 		measuresContainers: c.Containers,
 		scan:               c.scan,
-		files:              files,
 		discovery:          found,
 		hierarchy:          hierarchy,
 		finder:             hierarchy.Finder(c.Containers),
@@ -104,6 +102,7 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 	if err := s.ceiling.open(c.MaxSeries, host.Meter); err != nil {
 		return nil, err
 	}
+	hierarchy.KeepOpen(keptFiles(files))
 	return s, nil
 }
 
@@ -124,6 +123,7 @@ func (s *source) Close() error {
 		t.reader.Close()
 	}
 	s.finder.Close()
+	s.hierarchy.Close()
 	return s.self.close()
 }
 
