@@ -15,6 +15,10 @@
 // tick is done are skipped and counted; the next window is longer by that much,
 // and nothing is measured twice.
 //
+// Ticks and windows go by the monotonic clock. A wall clock that is set moves the
+// windows that follow, and changes the length of none. While the machine is suspended
+// the monotonic clock stands still: no tick is late then, and no window has that time.
+//
 // # Failure
 //
 // What a source added before its error is kept. A transform's error drops the

@@ -18,7 +18,7 @@ func (l *loop) tick(g *group, end time.Time) {
 	}
 	g.end = end
 	b := &g.batch
-	b.Reset(g.interval, start, end)
+	b.Reset(g.interval, onClockOf(start, end), end)
 	b.Last = !l.ending.IsZero()
 	for _, m := range g.sources {
 		_ = l.pass(m, b, g.interval) // what was added before an error counts
@@ -37,6 +37,22 @@ func (l *loop) tick(g *group, end time.Time) {
 	l.telemetry.ticks.Add(context.Background(), 1, g.counted...)
 	l.telemetry.samples.Record(context.Background(), int64(len(b.Samples)), g.record...)
 	l.telemetry.duration.Record(context.Background(), time.Since(began).Seconds(), g.record...)
+}
+
+// clockStep is from where on a difference between the clocks is no accident of reading
+// them one after the other.
+const clockStep = 100 * time.Millisecond
+
+// onClockOf returns the start of a window as the wall clock that shows its end would
+// have shown it. They are the same unless that clock was set in between, or went on
+// while the machine was suspended: then what others see of the window, two times of
+// the wall clock, would be of another length, or end before it begins.
+func onClockOf(start, end time.Time) time.Time {
+	passed, shown := end.Sub(start), end.Round(0).Sub(start.Round(0))
+	if shown >= 0 && (shown-passed).Abs() < clockStep {
+		return start
+	}
+	return end.Add(-passed)
 }
 
 // transform reports whether the batch may go to the outputs.

@@ -36,8 +36,9 @@ type Batch struct {
 	// Batches of different intervals are independent of each other.
 	Interval time.Duration
 	// Start and End bound the window that the deltas cover. Their difference
-	// is monotonic: a clock that is set changes neither. End is also the time
-	// of the gauges. In the first batch of an interval Start equals End.
+	// is monotonic, and the same on the wall clock: one that was set in between
+	// counts as if it had been right all along. End is also the time of the
+	// gauges. In the first batch of an interval Start equals End.
 	Start, End time.Time
 	// Last says that the agent ends after this batch: what a source has held
 	// back so far belongs in it.
