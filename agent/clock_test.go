@@ -128,4 +128,9 @@ func TestWindowsMeetToTheNanosecond(t *testing.T) {
 			t.Errorf("the clocks differ by %v: the window begins at %v, want %v", drift, got, start)
 		}
 	}
+	// But not after it ended.
+	end := onWall(t, start.Add(10*time.Millisecond), -50*time.Millisecond)
+	if got := onClockOf(start, end); got.After(end) || end.Round(0).Sub(got.Round(0)) != 10*time.Millisecond {
+		t.Errorf("a window of 10 ms is shown from %v to %v", got, end)
+	}
 }

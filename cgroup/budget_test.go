@@ -405,12 +405,19 @@ func TestBudgetRecovers(t *testing.T) {
 		if n := g.open(t); n != 30-relief {
 			t.Errorf("%d files are open after the system refused one, want %d", n, 30-relief)
 		}
+		h.budget.relieve()
+		g.sweep(t, readers, 30)
 		time.Sleep(recovery - time.Nanosecond)
-		g.sweep(t, readers, 30-relief)
+		g.sweep(t, readers, 30-2*relief)
 		time.Sleep(time.Nanosecond)
 		g.sweep(t, readers, 30)
 		if n := g.open(t); n != 30 {
 			t.Errorf("%d files are open a minute later, want 30", n)
+		}
+		h.budget.relieve() // counts from there again
+		g.sweep(t, readers, 30)
+		if n := g.open(t); n != 30-relief {
+			t.Errorf("%d files are open after the system refused one again, want %d", n, 30-relief)
 		}
 	})
 }
