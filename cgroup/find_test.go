@@ -5,11 +5,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func podUID(i int) string { return fmt.Sprintf("%08x-5dba-4aa5-bf3b-2bfd339e189f", i) }
@@ -214,6 +216,46 @@ func TestUnreadableFolderIsNotGone(t *testing.T) {
 	}
 	if c := scan(t, f, false); len(c.Appeared)+len(c.Gone) != 0 {
 		t.Errorf("after the error: %v appeared, %v gone; want it mended", paths(c.Appeared), paths(c.Gone))
+	}
+}
+
+// Nor is what lies in a folder that cannot be looked through, as when files run out in
+// the middle of a search; but what was removed is.
+func TestUnsearchableFolderIsNotGone(t *testing.T) {
+	root := t.TempDir()
+	write(t, "", root, "cgroup.controllers")
+	for _, outer := range []string{"kubelet", "other"} {
+		mkdir(t, root, outer, "kubepods", "pod"+podUID(1))
+	}
+	f := open(t, root).Finder(false)
+	defer f.Close()
+	scan(t, f, true)
+	if err := os.Chmod(filepath.Dir(root), 0o755); err != nil { // for whom we are below
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(root, "kubelet"), 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(root, "other", "kubepods")); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("being another user than the owner needs root")
+	}
+	runtime.LockOSThread() // and never unlocked: the thread ends with the test
+	const nobody = 65534
+	if err := unix.Setfsuid(nobody); err != nil {
+		t.Fatal(err)
+	}
+	c, err := f.Scan(true)
+	if _, fsErr := os.ReadDir(filepath.Join(root, "kubelet")); fsErr == nil {
+		t.Error("the folder can be read: the test shows nothing")
+	}
+	if err := unix.Setfsuid(0); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"/other/kubepods/pod" + podUID(1)}; err != nil || !slices.Equal(paths(c.Gone), want) {
+		t.Errorf("gone: %v, %v; want %v", paths(c.Gone), err, want)
 	}
 }
 

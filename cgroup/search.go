@@ -52,7 +52,8 @@ func (f *Finder) search() error {
 		return fmt.Errorf("look for kubepods: %w", err)
 	}
 	for rel, n := range f.roots {
-		if !present[rel] {
+		// What is in a folder that could not be listed is asked for by its name.
+		if !present[rel] && (unreadable == nil || !exists(n.path)) {
 			f.drop(n)
 			delete(f.roots, rel)
 		}
