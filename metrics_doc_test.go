@@ -3,11 +3,16 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/podjoule/podjoule/agent/measure"
+	"github.com/podjoule/podjoule/agent/plugin"
+	"github.com/podjoule/podjoule/agent/plugin/plugintest"
 )
 
 var update = flag.Bool("update", false, "write the generated documents anew")
@@ -52,7 +57,30 @@ func TestMetricsDocument(t *testing.T) {
 	}
 }
 
-// Every declaration can be shown by every output.
+// All metrics at once can be shown by every output: none has names that meet there.
+func TestOutputsTakeAllMetrics(t *testing.T) {
+	var all []*measure.Metric
+	for _, p := range builtin() {
+		all = append(all, p.Metrics...)
+	}
+	for _, p := range builtin() {
+		if p.Role != plugin.RoleOutput {
+			continue
+		}
+		opened, err := p.Config().Open(t.Context(), plugintest.NewHost(t, all...).Host)
+		if err != nil {
+			t.Errorf("%s: %v", p.Name, err)
+			continue
+		}
+		if closer, ok := opened.(io.Closer); ok {
+			if err := closer.Close(); err != nil {
+				t.Errorf("%s: %v", p.Name, err)
+			}
+		}
+	}
+}
+
+// Every declaration is well formed.
 func TestMetricsAreWellDeclared(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, p := range builtin() {

@@ -18,10 +18,12 @@ import (
 const benchPods = 110
 
 // benchNode makes the cgroups of a full node, on this machine's own tree as
-// root, else in plain files, and returns their paths.
-func benchNode(b *testing.B) (*Hierarchy, []string) {
+// root, else in plain files, and returns their paths. More are controllers of
+// version 1 besides those of CPU time and memory.
+func benchNode(b *testing.B, more ...string) (*Hierarchy, []string) {
 	if os.Geteuid() != 0 {
-		root, pod, _ := sampleTree(b, "v2")
+		root := detailTree(b, "v2")
+		pod := filepath.Join(root, "kubepods", "pod"+uid)
 		var all []string
 		for i := range benchPods {
 			all = append(all, "/kubepods/pod"+podUID(i))
@@ -31,7 +33,7 @@ func benchNode(b *testing.B) (*Hierarchy, []string) {
 		}
 		return open(b, root), all
 	}
-	machine := cgrouptest.New(b)
+	machine := cgrouptest.New(b, more...)
 	machine.Make(machine.Top + "/kubepods")
 	var all []string
 	for i := range benchPods {
@@ -120,7 +122,53 @@ func BenchmarkReopen(b *testing.B) {
 			}
 		}
 	}
-	b.ReportMetric(float64(len(pods)*h.Files()), "files/op")
+	b.ReportMetric(float64(len(pods)*h.Files(Groups{CPU: true, Memory: true})), "files/op")
+}
+
+// BenchmarkSweepEveryGroup reads all that Reader can read of all pods of a full
+// node, and by nothing but a pread of the same files.
+func BenchmarkSweepEveryGroup(b *testing.B) {
+	h, pods := benchNode(b, "cpu", "pids", "blkio")
+	var buf Buffer
+	var e everything
+	readers := make([]*Reader, len(pods))
+	for i, path := range pods {
+		readers[i] = h.Reader(path)
+		b.Cleanup(readers[i].Close)
+	}
+	sweep := func() {
+		for _, r := range readers {
+			if err := readEverything(r, &buf, &e); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	sweep()
+	var fds []int
+	for _, r := range readers {
+		// Where the version 2 tree has no such cgroup, there is no pressure.
+		for _, group := range []aside{{r.cpuTotal, r.cpuUser, r.cpuSystem, r.memoryUsage, r.memoryStat}, r.detail, r.pressure, r.throttling, r.io, r.pids} {
+			for _, f := range group {
+				if f.opened {
+					fds = append(fds, f.fd)
+				}
+			}
+		}
+	}
+	if h.mode == Hybrid {
+		h.pressure.dir = "" // the readers would look for it in vain, now and then
+	}
+	bare := func() {
+		for _, fd := range fds {
+			if _, err := unix.Pread(fd, buf.b, 0); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if len(fds) < benchPods*h.Files(Groups{CPU: true, Memory: true, MemoryDetail: true, PIDs: true}) {
+		b.Fatalf("only %d files of %d pods", len(fds), benchPods)
+	}
+	cgrouptest.Compare(b, "podjoule", sweep, bare)
 }
 
 func containerdStat(b *testing.B, h *Hierarchy, path string) func() error {

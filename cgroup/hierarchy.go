@@ -1,13 +1,14 @@
 // Package cgroup reads Linux control groups, versions 1 and 2: it tells which
 // hierarchies are mounted, finds the cgroups of Kubernetes pods and containers
-// in them, and reads their CPU time and memory.
+// in them, and reads their CPU time and memory, and what else the kernel counts.
 //
 // Reading is made for sweeps over many cgroups at short intervals: files stay
-// open (as many as Hierarchy.KeepOpen allows), each read is one pread into a reused buffer, and parsing works on the
-// bytes without allocation.
+// open (as many as Hierarchy.KeepOpen allows), each read is one pread into a reused
+// buffer, and parsing works on the bytes without allocation.
 //
 // Formats and units follow the kernel's documents:
-// https://docs.kernel.org/admin-guide/cgroup-v1/ (cpuacct.rst, memory.rst) and
+// https://docs.kernel.org/admin-guide/cgroup-v1/ (cpuacct.rst, memory.rst,
+// blkio-controller.rst, pids.rst; sched-bwc.rst for throttling) and
 // https://docs.kernel.org/admin-guide/cgroup-v2.html.
 package cgroup
 
@@ -58,8 +59,11 @@ type Hierarchy struct {
 	mode   Mode
 	cpu    controller
 	memory controller
-	plain  bool // ordinary files, where a removed file stays readable
-	budget budget
+	// throttling, io and pids are controllers of their own on version 1.
+	throttling, io, pids controller
+	pressure             controller // version 2 alone
+	plain                bool       // ordinary files, where a removed file stays readable
+	budget               budget
 }
 
 // controller is where the files of one quantity lie.
@@ -97,18 +101,24 @@ func Open(root string) (*Hierarchy, error) {
 func detect(root string) *Hierarchy {
 	if isV2(root) {
 		c := controller{dir: root, v2: true}
-		return &Hierarchy{mode: V2, cpu: c, memory: c, plain: fsType(root) != unix.CGROUP2_SUPER_MAGIC}
+		return &Hierarchy{mode: V2, cpu: c, memory: c, throttling: c, io: c, pids: c, pressure: c, plain: fsType(root) != unix.CGROUP2_SUPER_MAGIC}
 	}
 	h := &Hierarchy{mode: V1}
 	h.cpu.dir = firstDir(root, "cpuacct", "cpu,cpuacct", "cpuacct,cpu")
 	h.memory.dir = firstDir(root, "memory")
+	h.throttling.dir = firstDir(root, "cpu", "cpu,cpuacct", "cpuacct,cpu")
+	h.io.dir = firstDir(root, "blkio")
+	h.pids.dir = firstDir(root, "pids")
 	if unified := firstDir(root, "unified"); unified != "" {
 		h.mode = Hybrid
 		if h.cpu.dir == "" {
 			h.cpu = controller{dir: unified, v2: true}
 		}
-		if h.memory.dir == "" && hasController(unified, "memory") {
-			h.memory = controller{dir: unified, v2: true}
+		h.pressure = controller{dir: unified, v2: true}
+		for name, c := range map[string]*controller{"memory": &h.memory, "cpu": &h.throttling, "io": &h.io, "pids": &h.pids} {
+			if c.dir == "" && hasController(unified, name) {
+				*c = controller{dir: unified, v2: true}
+			}
 		}
 	}
 	if h.cpu.dir == "" && h.memory.dir == "" {

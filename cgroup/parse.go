@@ -71,6 +71,22 @@ func parseKeyed(text []byte, scale uint64, want ...keyed) (err error) {
 	return err
 }
 
+// cutLine takes the first line off a text, without its end.
+func cutLine(text *[]byte) []byte { return cutAt(text, '\n') }
+
+// cutWord takes the first word off a line, and the space behind it.
+func cutWord(line *[]byte) []byte { return cutAt(line, ' ') }
+
+func cutAt(text *[]byte, end byte) []byte {
+	all := *text
+	if i := bytes.IndexByte(all, end); i >= 0 {
+		*text = all[i+1:]
+		return all[:i]
+	}
+	*text = nil
+	return all
+}
+
 // digits parses a decimal number that consists of nothing but digits.
 func digits(b []byte) (uint64, bool) {
 	if len(b) == 0 {

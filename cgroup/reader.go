@@ -7,8 +7,8 @@ import (
 )
 
 // Reader reads one cgroup. Its files stay open until Close, within the bounds of
-// Hierarchy.KeepOpen. Readers may be used
-// concurrently with each other if each use has a Buffer of its own.
+// Hierarchy.KeepOpen. Readers may be used concurrently with each other if each use has a
+// Buffer of its own.
 type Reader struct {
 	h    *Hierarchy
 	path string
@@ -17,6 +17,8 @@ type Reader struct {
 	cpuTicks                     file // version 1 of old kernels: user and system in ticks
 
 	memoryUsage, memoryStat file
+
+	detail, pressure, throttling, io, pids aside // of groups that are read
 }
 
 // Reader returns a reader of the cgroup at a path below the hierarchy's root,
@@ -44,22 +46,6 @@ func (h *Hierarchy) Reader(path string) *Reader {
 	return r
 }
 
-// Files is how many files a Reader keeps open at most.
-func (h *Hierarchy) Files() int {
-	files := 0
-	switch {
-	case h.cpu.dir == "":
-	case h.cpu.v2:
-		files++
-	default:
-		files += 3
-	}
-	if h.memory.dir != "" {
-		files += 2
-	}
-	return files
-}
-
 // Path returns the path that the reader was made for.
 func (r *Reader) Path() string { return r.path }
 
@@ -74,13 +60,7 @@ func (r *Reader) CPU(buf *Buffer, cpu *CPU) error {
 		return nil
 	}
 	if r.h.cpu.v2 {
-		return r.parse(&r.cpuTotal, buf, func(text []byte) error {
-			err := parseCPUStat(text, cpu)
-			if err == nil && !cpu.Total.Known {
-				err = errNoUsage
-			}
-			return err
-		})
+		return r.cpuStat(buf, cpu, nil)
 	}
 	if err := r.number(&r.cpuTotal, buf, &cpu.Total); errors.Is(err, ErrGone) {
 		return err
@@ -88,6 +68,21 @@ func (r *Reader) CPU(buf *Buffer, cpu *CPU) error {
 		return errors.Join(err, r.split(buf, cpu))
 	}
 	return r.split(buf, cpu)
+}
+
+// CPUTotal reads CPU.Total alone, on the same terms as CPU.
+func (r *Reader) CPUTotal(buf *Buffer, total *Value) error {
+	if r.h.cpu.v2 {
+		var cpu CPU
+		err := r.CPU(buf, &cpu)
+		*total = cpu.Total
+		return err
+	}
+	*total = Value{}
+	if r.h.cpu.dir == "" {
+		return nil
+	}
+	return r.number(&r.cpuTotal, buf, total)
 }
 
 // split reads version 1's user and system time.
@@ -151,5 +146,8 @@ func (r *Reader) parse(f *file, buf *Buffer, parse func(text []byte) error) erro
 func (r *Reader) Close() {
 	for _, f := range []*file{&r.cpuTotal, &r.cpuUser, &r.cpuSystem, &r.cpuTicks, &r.memoryUsage, &r.memoryStat} {
 		r.h.budget.close(&f.handle)
+	}
+	for _, group := range []aside{r.detail, r.pressure, r.throttling, r.io, r.pids} {
+		r.closeAside(group)
 	}
 }

@@ -22,19 +22,31 @@ type Machine struct {
 	// Top is the path of the cgroup below which others are made.
 	Top string
 	// Dirs are the folders of the hierarchies in which each cgroup is made:
-	// one on version 2, those of cpuacct and memory on version 1.
+	// one on version 2, on version 1 those of cpuacct and memory, and of more
+	// controllers if wanted.
 	Dirs []string
+
+	controllers []string // of version 2, by their own names
 }
 
 // New makes the top cgroup. It skips the test without root, and on a machine
-// that has no cgroups or lets nobody make any.
-func New(t testing.TB) *Machine {
+// that has no cgroups or lets nobody make any. More are controllers besides cpuacct
+// and memory, by their names on version 1.
+func New(t testing.TB, more ...string) *Machine {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("making cgroups needs root")
 	}
-	m := &Machine{t: t, Top: fmt.Sprintf("/podjoule-test-%d", os.Getpid())}
-	for _, dir := range []string{Root, Root + "/cpuacct", Root + "/memory"} {
+	m := &Machine{t: t, Top: fmt.Sprintf("/podjoule-test-%d", os.Getpid()), controllers: []string{"cpu", "memory"}}
+	dirs := []string{Root, Root + "/cpuacct", Root + "/memory"}
+	for _, name := range more {
+		dirs = append(dirs, filepath.Join(Root, name))
+		if name == "blkio" {
+			name = "io"
+		}
+		m.controllers = append(m.controllers, name)
+	}
+	for _, dir := range dirs {
 		if _, err := os.Stat(filepath.Join(dir, "cgroup.procs")); err == nil {
 			m.Dirs = append(m.Dirs, dir)
 		}
@@ -105,8 +117,8 @@ func (m *Machine) delegate(dir string) {
 	if _, err := os.Stat(file); err != nil {
 		return // version 1
 	}
-	for _, controller := range []string{"+cpu", "+memory"} {
-		if err := os.WriteFile(file, []byte(controller), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+	for _, controller := range m.controllers {
+		if err := os.WriteFile(file, []byte("+"+controller), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
 			m.t.Logf("turn %s on: %v", controller, err)
 		}
 	}

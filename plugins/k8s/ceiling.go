@@ -54,7 +54,11 @@ func (c *ceiling) take(n int) bool {
 func (s *source) show(t *target) {
 	t.series, t.refused = s.newSeries(t), false
 	s.ceiling.live += len(t.series.all)
+	s.showDevices(t)
 }
+
+// room reports whether so many series more may live.
+func (c *ceiling) room(n int) bool { return c.max == 0 || n <= c.max-c.live }
 
 // sizeOf returns how many series a target would have.
 func (s *source) sizeOf(t *target) int {
@@ -65,7 +69,10 @@ func (s *source) sizeOf(t *target) int {
 	if s.ceiling.sizes[level] == 0 {
 		s.ceiling.sizes[level] = len(s.newSeries(t).all)
 	}
-	return s.ceiling.sizes[level]
+	if t.details == nil {
+		return s.ceiling.sizes[level]
+	}
+	return s.ceiling.sizes[level] + deviceCounters*len(t.details.devices)
 }
 
 // admit shows the targets that wait for it, as far as there is room for their series,
@@ -84,12 +91,17 @@ func (s *source) admit(waiting []*target) {
 		groups[key] = append(groups[key], t)
 	}
 	pods, series, fresh := 0, 0, 0
+	for _, t := range s.targets { // devices of those that are shown come first
+		if left := s.showDevices(t); left > 0 {
+			pods, series = pods+1, series+left*deviceCounters
+		}
+	}
 	for _, key := range order {
 		need := 0
 		for _, t := range groups[key] {
 			need += s.sizeOf(t)
 		}
-		if c.max == 0 || need <= c.max-c.live {
+		if c.room(need) {
 			for _, t := range groups[key] {
 				s.show(t)
 			}

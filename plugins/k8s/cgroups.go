@@ -135,7 +135,8 @@ func (s *source) refuse() {
 // not live to see one.
 func (s *source) glance(t *target) {
 	_ = s.readCPU(t)
-	if t.shown {
+	_ = s.readDetails(t)
+	if t.shown && !s.groups.MemoryDetail {
 		return
 	}
 	was := t.memory

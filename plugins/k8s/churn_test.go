@@ -259,6 +259,7 @@ func TestAThousandShortPods(t *testing.T) {
 	s, _ := start(t, func(c *Config) { c.APIURL, c.CgroupRoot = url, n.root })
 	c := &clock{t: t, s: s, pods: make(map[string]*seen), live: make(map[*measure.Series]bool)}
 	c.most = func() (uint64, error) { return n.read(n.kubepods) }
+	s.firstList(t) // nobody tells of a pod that was deleted before
 	ctx, cancel := context.WithCancel(t.Context())
 	var ticking sync.WaitGroup
 	c.tick()

@@ -24,11 +24,12 @@ import (
 
 // Plugin declares the plugin.
 func Plugin() plugin.Plugin {
+	everything := groupsOf(metricGroups())
 	return plugin.Plugin{
 		Name:    "k8s",
 		Doc:     "CPU time and memory of the pods of this node",
 		Role:    plugin.RoleSource,
-		Metrics: append(podMetrics.list(true, true), containerMetrics.list(true, true)...),
+		Metrics: append(podMetrics.list(everything), containerMetrics.list(everything)...),
 		Config:  func() plugin.Config { return defaults() },
 	}
 }
@@ -44,6 +45,9 @@ type Config struct {
 	Token token.Config `toml:"token_retrieval"`
 	// Interval is how often pods are measured.
 	Interval plugin.Duration `toml:"poll_interval"`
+	// MemoryInterval is how often the groups memory and memory_detail are read: a
+	// multiple of Interval; 0 is as often.
+	MemoryInterval plugin.Duration `toml:"memory_interval"`
 	// KubeletURL is where the node's kubelet is reached.
 	KubeletURL string `toml:"kubelet_url"`
 	// Discovery is how the pods' names are known: watch, poll, kubelet.
@@ -54,7 +58,7 @@ type Config struct {
 	CgroupRoot string `toml:"cgroup_root"`
 	// Containers adds series of containers to those of pods.
 	Containers bool `toml:"containers"`
-	// MetricGroups are the groups of metrics to measure: cpu, memory.
+	// MetricGroups are the groups of metrics to measure, as metricGroups has them.
 	MetricGroups []string `toml:"metrics"`
 	// CAFile verifies the API server; empty is the service account's ca.crt
 	// where there is one, else the system's certificates.
@@ -111,7 +115,7 @@ func defaults() *Config {
 		RefreshInterval: plugin.Duration(5 * time.Second),
 		Discovery:       modeWatch,
 		KubeletURL:      "https://localhost:10250",
-		MetricGroups:    metricGroups(),
+		MetricGroups:    defaultGroups(),
 		Attributes:      []string{},
 		MaxSeries:       50_000,
 		Authorization:   Authorization{Type: bearer},
@@ -126,11 +130,12 @@ func defaults() *Config {
 	}
 }
 
-func metricGroups() []string { return []string{"cpu", "memory"} }
-
 // Validate implements plugin.Config.
 func (c *Config) Validate() error {
 	if err := plugin.CheckInterval("poll_interval", c.Interval); err != nil {
+		return err
+	}
+	if err := c.checkMemoryInterval(); err != nil {
 		return err
 	}
 	if err := plugin.CheckInterval("pod_refresh_interval", c.RefreshInterval); err != nil {
@@ -185,14 +190,13 @@ func (c *Config) PollInterval() time.Duration { return time.Duration(c.Interval)
 
 // Metrics implements plugin.Poller.
 func (c *Config) Metrics() []*measure.Metric {
-	all := c.sets().pods.list(c.measures("cpu"), c.measures("memory"))
+	groups := groupsOf(c.MetricGroups)
+	all := c.sets().pods.list(groups)
 	if c.Containers {
-		all = append(all, c.sets().containers.list(c.measures("cpu"), c.measures("memory"))...)
+		all = append(all, c.sets().containers.list(groups)...)
 	}
 	return all
 }
-
-func (c *Config) measures(group string) bool { return slices.Contains(c.MetricGroups, group) }
 
 // Open implements plugin.Config. The API server is first asked in Run.
 func (c *Config) Open(_ context.Context, host *plugin.Host) (any, error) {

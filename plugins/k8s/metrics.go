@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/podjoule/podjoule/agent/measure"
+	"github.com/podjoule/podjoule/cgroup"
 )
 
 // Attribute keys.
@@ -42,6 +43,7 @@ const (
 type metricSet struct {
 	cpuTime, cpuPercent *measure.Metric
 	memory              [memoryParts]*measure.Metric
+	details             detailMetrics
 }
 
 var (
@@ -74,17 +76,18 @@ func newMetricSet(prefix, what string, keys ...string) metricSet {
 			memoryKernelStack: gauge("cgroup_memory_kernel_stack", "Kernel stacks of the "+what),
 			memoryPageTables:  gauge("cgroup_memory_pagetables", "Page tables of the "+what),
 		},
+		details: newDetailMetrics(prefix, what, keys),
 	}
 }
 
-// list returns the metrics of the groups "cpu" and "memory" that are wanted.
-func (m *metricSet) list(cpu, memory bool) []*measure.Metric {
+// list returns the metrics of the groups that are wanted.
+func (m *metricSet) list(g cgroup.Groups) []*measure.Metric {
 	var all []*measure.Metric
-	if cpu {
+	if g.CPU {
 		all = append(all, m.cpuTime, m.cpuPercent)
 	}
-	if memory {
+	if g.Memory {
 		all = append(all, m.memory[:]...)
 	}
-	return all
+	return append(all, m.details.list(g)...)
 }

@@ -33,7 +33,7 @@ func (s *source) take(changes *cgroup.Changes, read bool) {
 }
 
 func (s *source) add(found *cgroup.Found, now time.Time) *target {
-	t := &target{found: found, reader: s.hierarchy.Reader(found.Path), since: now}
+	t := &target{found: found, reader: s.hierarchy.Reader(found.Path), since: now, details: s.newDetails()}
 	if found.Born {
 		after := s.looked // made since: all that it counted belongs to this window
 		if after.IsZero() {
@@ -42,6 +42,7 @@ func (s *source) add(found *cgroup.Found, now time.Time) *target {
 		for kind := range t.cpu {
 			t.cpu[kind] = bornCounter(after, s.windowEnd)
 		}
+		t.details.born(after, s.windowEnd)
 	}
 	t.tree = s.trees[found.Kubepods]
 	t.tree.targets++
@@ -71,6 +72,7 @@ func (s *source) adopt(t *target) {
 	for kind := range t.cpu {
 		t.cpu[kind].carry(&old.cpu[kind])
 	}
+	t.details.carry(old.details)
 	t.pod, t.series, t.shown, t.missed, t.lists = old.pod, old.series, old.shown, old.missed, old.lists
 	t.tree.targets--
 	if key := cgroup.UIDKey(t.found.UID); s.pods[key] == old {

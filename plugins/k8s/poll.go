@@ -22,6 +22,7 @@ func (s *source) Poll(ctx context.Context, b *measure.Batch) error {
 		s.name(d, b)
 	}
 	s.windowEnd = b.End
+	s.memoryDue = s.memoryPace.due(b)
 	err := errors.Join(lookErr, s.sweep(ctx, b))
 	if s.endings > 0 {
 		s.bury(b)
@@ -59,15 +60,30 @@ func (s *source) sweep(ctx context.Context, b *measure.Batch) error {
 }
 
 // read reads one target. A removed cgroup is no error: the finder tells that it went.
-func (s *source) read(t *target) error { return errors.Join(s.readCPU(t), s.readMemory(t)) }
+func (s *source) read(t *target) error {
+	errCPU := s.readCPU(t)
+	var errMemory error
+	if s.memoryDue || !t.sampled {
+		errMemory = s.readMemory(t)
+	}
+	return errors.Join(errCPU, errMemory, s.readDetails(t))
+}
 
 func (s *source) readCPU(t *target) error {
 	t.glanced = true
-	if !s.measuresCPU {
+	if !s.measuresCPU && !s.groups.Throttling {
 		return nil
 	}
 	at := time.Now()
-	err := t.reader.CPU(&s.buf, &s.cpu)
+	var err error
+	if s.groups.Throttling {
+		err = s.readThrottling(t, at)
+	} else {
+		err = t.reader.CPU(&s.buf, &s.cpu)
+	}
+	if !s.measuresCPU {
+		return err
+	}
 	t.removed = errors.Is(err, cgroup.ErrGone)
 	untaken := t.cpu[total].sum
 	reset := t.cpu[total].read(s.cpu.Total, at)
@@ -96,10 +112,16 @@ func (s *source) readCPU(t *target) error {
 }
 
 func (s *source) readMemory(t *target) error {
-	if !s.measuresMemory {
-		return nil
+	t.sampled = true
+	var err error
+	if s.groups.MemoryDetail {
+		err = s.readMemoryDetail(t)
+	} else if s.measuresMemory {
+		err = t.reader.Memory(&s.buf, &s.memory)
 	}
-	err := t.reader.Memory(&s.buf, &s.memory)
+	if !s.measuresMemory {
+		return err
+	}
 	if t.stale = errors.Is(err, cgroup.ErrGone); !t.stale {
 		t.memory = s.memory
 	}
@@ -118,7 +140,8 @@ func (s *source) emit(t *target, b *measure.Batch) {
 			t.cpu[kind].end = b.End // what was counted already belongs to the next window
 		}
 	}
-	if t.lives() && !t.stale || !t.lives() && !t.shown {
+	s.emitDetails(t, b)
+	if t.lives() && !t.stale && s.memoryDue || !t.lives() && !t.shown {
 		s.emitMemory(t, b)
 	}
 }

@@ -330,7 +330,7 @@ func TestWrongNodeNameIsSaid(t *testing.T) {
 }
 
 func TestOnlyTheWantedMetrics(t *testing.T) {
-	for _, group := range metricGroups() {
+	for _, group := range defaultGroups() {
 		tree, p, _ := onePod(t, simnode.V2)
 		c := defaults()
 		c.Node, c.CgroupRoot, c.MetricGroups = node, tree.Root(), []string{group}

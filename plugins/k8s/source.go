@@ -30,8 +30,10 @@ const (
 // source measures the pods of a node.
 type source struct {
 	node                        string
+	groups                      cgroup.Groups
 	measuresCPU, measuresMemory bool
 	measuresContainers          bool
+	sysfs                       string
 	scan                        time.Duration // without inotify; 0 is with it
 	metrics                     *metricSets
 	chosen                      choice
@@ -55,9 +57,13 @@ type source struct {
 	trees     map[string]*tree   // by the path of kubepods
 	directory *directory         // that the targets were last named from
 
-	buf    cgroup.Buffer
-	cpu    cgroup.CPU
-	memory cgroup.Memory
+	buf     cgroup.Buffer
+	cpu     cgroup.CPU
+	memory  cgroup.Memory
+	details detailBuffers
+
+	memoryPace memoryPace
+	memoryDue  bool // memory is read in this tick
 
 	self    *instruments
 	wrong   atomic.Pointer[error] // what is wrong with the tree, for Ready
@@ -82,12 +88,16 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 	if err != nil {
 		return nil, err
 	}
+	groups := groupsOf(c.MetricGroups)
 	s := &source{
 		node:               node,
+		sysfs:              host.SysfsRoot,
 		metrics:            c.sets(),
 		chosen:             chosen,
-		measuresCPU:        c.measures("cpu"),
-		measuresMemory:     c.measures("memory"),
+		groups:             groups,
+		measuresCPU:        groups.CPU,
+		measuresMemory:     groups.Memory,
+		memoryPace:         newMemoryPace(c),
 		measuresContainers: c.Containers,
 		scan:               c.scan,
 		discovery:          found,

@@ -1,6 +1,8 @@
 package k8s
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/podjoule/podjoule/agent/measure"
@@ -10,14 +12,16 @@ import (
 // target is a cgroup that is measured: a pod's or a container's. It is kept from
 // the first sight of the cgroup until the tick after its end, named or not.
 type target struct {
-	found  *cgroup.Found
-	reader *cgroup.Reader
-	cpu    [kinds]counter
-	memory cgroup.Memory // as last read
-	stale  bool          // the memory: its cgroup was gone when it was to be read again
-	since  time.Time     // when it was first seen
-	gone   time.Time     // when its end was seen; zero while it lives
-	tree   *tree
+	found   *cgroup.Found
+	reader  *cgroup.Reader
+	cpu     [kinds]counter
+	memory  cgroup.Memory // as last read
+	sampled bool          // the memory was read, at least once
+	stale   bool          // the memory: its cgroup was gone when it was to be read again
+	since   time.Time     // when it was first seen
+	gone    time.Time     // when its end was seen; zero while it lives
+	tree    *tree
+	details *details // nil where no group wants any
 	// removed says that its CPU time could not be read since the cgroup was gone, be its
 	// end seen or not.
 	removed bool
@@ -45,11 +49,33 @@ type series struct {
 	cpuTime, cpuPercent [kinds]*measure.Series
 	memory              [memoryParts]*measure.Series
 	all                 []*measure.Series
+	details             *detailSeries
+	attributes          []measure.Attribute // of all of them
+}
+
+// add makes one series more.
+func (x *series) add(t *target, m *measure.Metric, attributes []measure.Attribute) *measure.Series {
+	one := &measure.Series{
+		Metric:     m,
+		Resource:   measure.Resource{Kind: measure.LocalMachine},
+		Consumer:   measure.Consumer{Kind: measure.Cgroup, ID: t.found.Path},
+		Attributes: attributes,
+	}
+	x.all = append(x.all, one)
+	return one
+}
+
+// levelOf returns the metrics of pods, or those of containers.
+func (s *source) levelOf(t *target) *metricSet {
+	if t.isPod() {
+		return &s.metrics.pods
+	}
+	return &s.metrics.containers
 }
 
 // newSeries makes the series of a target with the identity that it has now.
 func (s *source) newSeries(t *target) *series {
-	metrics := &s.metrics.pods
+	metrics := s.levelOf(t)
 	var attributes []measure.Attribute // sorted by key
 	add := func(key, value string) {
 		if value != "" {
@@ -58,7 +84,6 @@ func (s *source) newSeries(t *target) *series {
 	}
 	uid := t.found.UID
 	if id := t.found.ContainerID; id != "" {
-		metrics = &s.metrics.containers
 		add(keyContainer, t.pod.containers[id])
 		add(keyContainerID, id)
 	}
@@ -71,42 +96,25 @@ func (s *source) newSeries(t *target) *series {
 	add(keyUID, uid)
 	attributes = s.chosen.extend(attributes, t)
 
-	made := new(series)
-	one := func(m *measure.Metric, attributes []measure.Attribute) *measure.Series {
-		x := &measure.Series{
-			Metric:     m,
-			Resource:   measure.Resource{Kind: measure.LocalMachine},
-			Consumer:   measure.Consumer{Kind: measure.Cgroup, ID: t.found.Path},
-			Attributes: attributes,
-		}
-		made.all = append(made.all, x)
-		return x
-	}
+	made := &series{attributes: attributes}
 	if s.measuresCPU {
 		for kind, word := range cpuKinds {
-			withKind := insertKind(attributes, word)
-			made.cpuTime[kind] = one(metrics.cpuTime, withKind)
-			made.cpuPercent[kind] = one(metrics.cpuPercent, withKind)
+			withKind := insertAttribute(attributes, keyKind, word)
+			made.cpuTime[kind] = made.add(t, metrics.cpuTime, withKind)
+			made.cpuPercent[kind] = made.add(t, metrics.cpuPercent, withKind)
 		}
 	}
 	if s.measuresMemory {
 		for part, m := range metrics.memory {
-			made.memory[part] = one(m, attributes)
+			made.memory[part] = made.add(t, m, attributes)
 		}
 	}
+	made.details = s.newDetailSeries(t, made, &metrics.details)
 	return made
 }
 
-// insertKind returns a copy of sorted attributes with the kind at its place.
-func insertKind(attributes []measure.Attribute, kind string) []measure.Attribute {
-	all := make([]measure.Attribute, 0, len(attributes)+1)
-	placed := false
-	for _, a := range attributes {
-		if !placed && a.Key > keyKind {
-			all = append(all, measure.Attribute{Key: keyKind, Value: kind})
-			placed = true
-		}
-		all = append(all, a)
-	}
-	return all
+// insertAttribute returns a copy of sorted attributes with one more at its place.
+func insertAttribute(attributes []measure.Attribute, key, value string) []measure.Attribute {
+	i, _ := slices.BinarySearchFunc(attributes, key, func(a measure.Attribute, key string) int { return cmp.Compare(a.Key, key) })
+	return slices.Insert(slices.Clip(slices.Clone(attributes)), i, measure.Attribute{Key: key, Value: value})
 }

@@ -23,6 +23,7 @@ type tree struct {
 
 	reader *cgroup.Reader
 	now    cgroup.Value // the folder's counter in this tick
+	err    error        // of reading it
 	last   uint64       // and in the one before
 	open   bool         // there is a base
 	base   uint64       // what the counter was when nothing was booked; modulo 2^64
@@ -48,14 +49,8 @@ func (s *source) readFolders() {
 		return
 	}
 	for _, t := range s.trees {
-		t.read(s)
+		t.err = t.reader.CPUTotal(&s.buf, &t.now)
 	}
-}
-
-func (t *tree) read(s *source) error {
-	err := t.reader.CPU(&s.buf, &s.cpu)
-	t.now = s.cpu.Total
-	return err
 }
 
 // closeBooks adds what each folder counted and no pod is to be shown with. Whether all
@@ -67,15 +62,16 @@ func (s *source) closeBooks(b *measure.Batch, sure bool) error {
 	var first error
 	for path, t := range s.trees {
 		switch {
-		case !t.open || !t.now.Known || t.now.N < t.last:
-			err := s.openBooks(t)
-			if errors.Is(err, cgroup.ErrGone) {
-				if t.targets == 0 {
-					s.dropTree(path, b)
-				}
-			} else if err != nil && first == nil {
-				first = fmt.Errorf("it is not known what pods that ended used: %w", err)
+		case errors.Is(t.err, cgroup.ErrGone):
+			if t.open = false; t.targets == 0 {
+				s.dropTree(path, b)
 			}
+		case t.err != nil:
+			if first == nil {
+				first = fmt.Errorf("it is not known what pods that ended used: %w", t.err)
+			}
+		case !t.open || !t.now.Known || t.now.N < t.last:
+			s.openBooks(t)
 		case sure && !s.unsure(t):
 			t.last = t.now.N
 			if more := int64(t.now.N - t.base - t.booked - t.left); more > 0 {
@@ -88,13 +84,12 @@ func (s *source) closeBooks(b *measure.Batch, sure bool) error {
 }
 
 // openBooks takes a new base, after the pods were read: what they counted before is
-// theirs.
-func (s *source) openBooks(t *tree) error {
-	err := t.read(s)
-	if t.open = t.now.Known; t.open {
+// theirs. Where that fails, the next tick tries again.
+func (s *source) openBooks(t *tree) {
+	err := t.reader.CPUTotal(&s.buf, &t.now)
+	if t.open = err == nil && t.now.Known; t.open {
 		t.base, t.last = t.now.N-t.booked-t.left, t.now.N
 	}
-	return err
 }
 
 // unsure reports whether a pod of a tree could not be read in this tick though it is

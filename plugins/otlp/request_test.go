@@ -229,3 +229,29 @@ func TestConsumersAndResources(t *testing.T) {
 		})
 	}
 }
+
+// A delta keeps its name, or loses "_delta" as a cumulative sum; the word "total" in
+// the names of pressure stays, as a part of what Alumet calls them.
+func TestNamesOfSums(t *testing.T) {
+	for name, cumulative := range map[string]string{
+		"io_pressure_some_total": "io_pressure_some_total", "io_bytes_delta": "io_bytes", "cpu_throttling_periods_delta": "cpu_throttling_periods",
+	} {
+		for temporality, want := range map[string]string{Delta: name, Cumulative: cumulative} {
+			m := &measure.Metric{Name: name, Unit: measure.Nanosecond, Kind: measure.Delta, Attributes: []string{"name", "namespace", "node", "uid"}}
+			md, err := newBuild(temporality, Both).build(count(ofPod(m, "a"), 0), noSelf())
+			if err != nil {
+				t.Fatal(err)
+			}
+			points := 0
+			eachPoint(md, func(_ pmetric.ResourceMetrics, got pmetric.Metric, _ pmetric.NumberDataPoint) {
+				points++
+				if got.Name() != want || !got.Sum().IsMonotonic() || (got.Sum().AggregationTemporality() == pmetric.AggregationTemporalityDelta) != (temporality == Delta) {
+					t.Errorf("%s, %s: called %s, monotonic %v, %v", name, temporality, got.Name(), got.Sum().IsMonotonic(), got.Sum().AggregationTemporality())
+				}
+			})
+			if points != 1 {
+				t.Errorf("%s, %s: %d points", name, temporality, points)
+			}
+		}
+	}
+}
