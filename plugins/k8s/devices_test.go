@@ -88,3 +88,26 @@ func TestDevicesUnderAnotherLabel(t *testing.T) {
 		}
 	}
 }
+
+// A pod that was read before it has a name is shown with its devices, or not at all.
+func TestCeilingKnowsDevices(t *testing.T) {
+	n, p := newPlainNode(t, "v2"), webPod()
+	other := simnode.NewPod(template("shop", "other"))
+	n.count(podPath(p), 1, "254:0")
+	n.count(podPath(other), 1, "254:0")
+	const each = 2 + deviceCounters
+	s, _ := n.open([]*corev1.Pod{p}, func(c *Config) { c.MetricGroups, c.MaxSeries = []string{"io", "pids"}, 2*each-1 })
+	c := newMetronome(t, s)
+	c.tick()
+	if len(s.targets) != 2 || s.ceiling.live != each {
+		t.Fatalf("%d pods, %d series live, want 2 and %d", len(s.targets), s.ceiling.live, each)
+	}
+	s.know(p, other)
+	c.tick()
+	if s.ceiling.live != each {
+		t.Errorf("%d series live, want %d", s.ceiling.live, each)
+	}
+	if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "6 series of 1 pods are not shown") {
+		t.Errorf("Ready: %v, want the whole pod refused", err)
+	}
+}
