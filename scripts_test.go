@@ -18,6 +18,8 @@ func TestBenchLimits(t *testing.T) {
 		"PASS",
 		"BenchmarkPoll/poll-16      500  2000000 ns/op  16 B/op  0 allocs/op",
 		"BenchmarkPoll/ratio        300  3800000 ns/op  1.130 x-pread",
+		"BenchmarkTick10ms/sources-2     100  10000000 ns/op  99.1 %-held  9 B/op  0 allocs/op",
+		"BenchmarkTick10ms/prometheus-2  100  10000000 ns/op  99.1 %-held  9 B/op  0 allocs/op",
 	}
 	without := func(name string) []string {
 		var lines []string
@@ -43,6 +45,10 @@ func TestBenchLimits(t *testing.T) {
 		{"no ratio", without("BenchmarkPoll/ratio"), "bench: BenchmarkPoll/ratio reported no x-pread: did it run?"},
 		{"no allocations told", append(without("BenchmarkSweep/podjoule"), "BenchmarkSweep/podjoule-2  500  2000000 ns/op"),
 			"bench: BenchmarkSweep/podjoule reported no allocs/op: did it run?"},
+		{"one run of the agent does something else", with("BenchmarkTick10ms/sources-2  30  10000000 ns/op  99.1 %-held  900 B/op  3 allocs/op"), ""},
+		{"every tick of the agent allocates", append(without("BenchmarkTick10ms/prometheus"), "BenchmarkTick10ms/prometheus-2  30  10000000 ns/op  99.1 %-held  900 B/op  3 allocs/op"),
+			"bench: BenchmarkTick10ms/prometheus: 3 allocations a tick; the limit is 0"},
+		{"no ticks of the agent", without("BenchmarkTick10ms/sources"), "bench: BenchmarkTick10ms/sources reported no allocs/op: did it run?"},
 		{"nothing ran", []string{"PASS"}, "did it run?"},
 	}
 	for _, tt := range tests {
