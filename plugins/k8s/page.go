@@ -19,28 +19,35 @@ func (s *server) page(ctx context.Context, options metav1.ListOptions) (*podObje
 		return nil, s.explain("list", err)
 	}
 	defer body.Close()
-	answer, err := s.whole(body)
-	if err != nil {
-		return nil, s.explain("list", err)
-	}
-	page, err := s.decoder.page(answer)
+	page, err := s.read(body)
 	if err != nil {
 		return nil, s.explain("list", err)
 	}
 	return page, nil
 }
 
-// whole reads an answer. There is room for it from the start, as it is about as long
-// as the one before: to make more again and again costs as much as the decoding.
-func (s *server) whole(body io.Reader) ([]byte, error) {
-	var answer bytes.Buffer
-	before := int(s.length.Load())
-	answer.Grow(before + before/8 + bytes.MinRead)
+// largestBuffer is kept for the next answer: room for one of any node. A longer one is
+// an accident, whose memory is given back.
+const largestBuffer = 16 << 20
+
+// read reads and decodes an answer. The buffer is that of the answer before, which was
+// about as long, unless the garbage collector took it since: to make another one costs as
+// much as the decoding. Nothing that is decoded is a part of it.
+func (s *server) read(body io.Reader) (*podObjectList, error) {
+	answer, _ := s.buffers.Get().(*bytes.Buffer)
+	if answer == nil {
+		answer = new(bytes.Buffer)
+	}
+	defer func() {
+		if answer.Cap() <= largestBuffer {
+			s.buffers.Put(answer)
+		}
+	}()
+	answer.Reset()
 	if _, err := answer.ReadFrom(body); err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
-	s.length.Store(int64(answer.Len()))
-	return answer.Bytes(), nil
+	return s.decoder.page(answer.Bytes())
 }
 
 // page decodes a PodList. A Status, as which a server may answer all the same, is its

@@ -1,6 +1,7 @@
 package k8s
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // A list in either form is told by how it begins. All else is an error that says that it
@@ -48,23 +50,57 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// An answer as long as the one before is read into a buffer that never grows.
-func TestRoomForAnAnswer(t *testing.T) {
-	s := new(server)
-	const long = 1 << 20
-	for i, want := range []struct{ length, least, most int }{
-		{long, 1, long / 2}, {long + long/10, long + long/10, 2 * long}, {10, long, 2 * long}, {10, 10, 2000},
-	} {
-		room := &roomReader{Reader: strings.NewReader(strings.Repeat("x", want.length))}
-		answer, err := s.whole(room)
-		if err != nil || len(answer) != want.length {
-			t.Fatalf("answer %d: %d bytes, want %d; %v", i, len(answer), want.length, err)
+// An answer is read into the buffer of the one before; nothing of either is left in what was
+// decoded, and an error leaves nothing behind.
+func TestAnswersShareABuffer(t *testing.T) {
+	s := &server{decoder: newPodSerializer(new(choice)).decoder()}
+	answer := func(uid string) []byte {
+		p := oddPod()
+		p.UID, p.Name = types.UID(uid), strings.Repeat(uid, 1000)
+		list := &corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: []corev1.Pod{*p}}
+		list.Continue = uid
+		return inProtobuf(t, list)
+	}
+	read := func(uid string) (*podObjectList, *roomReader) {
+		room := &roomReader{Reader: bytes.NewReader(answer(uid))}
+		list, err := s.read(room)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if room.first < want.least || room.first > want.most {
-			t.Errorf("answer %d: room for %d bytes at first, want %d to %d", i, room.first, want.least, want.most)
+		return list, room
+	}
+	shared := 0
+	for range 100 { // a collection, and the race detector, take buffers away
+		first, _ := read("a")
+		if _, err := s.read(iotest.TimeoutReader(iotest.OneByteReader(bytes.NewReader(answer("x"))))); !errors.Is(err, iotest.ErrTimeout) {
+			t.Fatalf("half an answer: %v", err)
+		}
+		second, room := read("b")
+		for uid, list := range map[string]*podObjectList{"a": first, "b": second} {
+			pods := list.of(node)
+			if len(pods) != 1 || pods[0].uid != uid || pods[0].name != strings.Repeat(uid, 1000) || list.Continue != uid {
+				t.Fatalf("pods %+v, continue %q; want those of %q", pods, list.Continue, uid)
+			}
+		}
+		if room.first >= len(answer("b")) {
+			shared++
 		}
 	}
-	if _, err := s.whole(iotest.ErrReader(io.ErrUnexpectedEOF)); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("half an answer: %v", err)
+	if shared == 0 {
+		t.Error("each answer has a buffer of its own")
+	}
+}
+
+// The room for an answer that is far too long is not kept.
+func TestLongAnswerLeavesNoBuffer(t *testing.T) {
+	s := &server{decoder: newPodSerializer(new(choice)).decoder()}
+	for range 10 {
+		if _, err := s.read(io.LimitReader(endless{}, largestBuffer+1)); !errors.Is(err, errUnreadable) {
+			t.Fatalf("error %v, want %v", err, errUnreadable)
+		}
+		room := &roomReader{Reader: strings.NewReader("{")}
+		if _, err := s.read(room); !errors.Is(err, errUnreadable) || room.first > largestBuffer {
+			t.Fatalf("room for %d bytes, want %d at most; %v", room.first, largestBuffer, err)
+		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -31,7 +31,7 @@ type server struct {
 	node    string
 	client  *rest.RESTClient
 	decoder podDecoder
-	length  atomic.Int64 // of the last list, in bytes
+	buffers sync.Pool // of *bytes.Buffer, into which answers are read
 }
 
 // newServer makes a client. It knows pods and nothing else, which halves the
