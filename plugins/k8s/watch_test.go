@@ -114,30 +114,35 @@ func TestWatchWithoutStreamedLists(t *testing.T) {
 // What stands between may hold a watch back until it is whole, which it never is. The
 // pods are polled then.
 func TestWatchThatIsHeldBack(t *testing.T) {
-	t.Parallel() // two limits of 10 s
-	d := newDiscovery(modeWatch, nil, time.Millisecond)
-	r := newRig(t, simnode.Layout{Version: simnode.V2})
-	p := r.run(template("shop", "web"))
-	r.api.Inject(10, func(w http.ResponseWriter, q *http.Request, next http.Handler) {
-		if q.URL.Query().Has("watch") {
-			simnode.AnswerNever(w, q, next)
-			return
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, false)
+		one := template("shop", "web")
+		one.Node = node
+		p := simnode.NewPod(one)
+		b.api.Put(p)
+		b.fault = func(w http.ResponseWriter, q *http.Request, next http.Handler) {
+			if q.URL.Query().Has("watch") {
+				simnode.AnswerNever(w, q, next)
+				return
+			}
+			next.ServeHTTP(w, q)
 		}
-		next.ServeHTTP(w, q)
+		c, host := defaults(), plugintest.NewHost(t)
+		b.configure(modeWatch)(c)
+		host.Dial = b.dial
+		s, err := newServer(c, node, new(choice), token.New(c.Token), host.Host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := newDiscovery(modeWatch, nil, time.Millisecond)
+		d.server = s
+		if err := newFollower(d).attempt(t.Context()); !errors.Is(err, errListOnly) || !errors.Is(err, errNoAnswer) {
+			t.Errorf("error %v, want that the pods are polled since no answer came", err)
+		}
+		if d.current.Load().find(string(p.UID)) == nil {
+			t.Error("the pod that was listed is not known")
+		}
 	})
-	c := defaults()
-	c.APIURL = r.url
-	s, err := newServer(c, node, new(choice), token.New(c.Token), plugintest.NewHost(t).Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.server = s
-	if err := newFollower(d).attempt(t.Context()); !errors.Is(err, errListOnly) || !errors.Is(err, errNoAnswer) {
-		t.Errorf("error %v, want that the pods are polled since no answer came", err)
-	}
-	if d.current.Load().find(string(p.UID)) == nil {
-		t.Error("the pod that was listed is not known")
-	}
 }
 
 // With the right to list but not to watch, the pods are polled, and Ready says why.
