@@ -29,11 +29,12 @@ type capturedNode struct {
 	url  string
 	pods []corev1.Pod
 	rnd  *rand.Rand
+	dirs map[string]string // of pods, by controller and UID
 }
 
 func loadCaptured(t *testing.T, version string) *capturedNode {
 	t.Helper()
-	n := &capturedNode{t: t, v2: version == "v2", root: t.TempDir(), rnd: rand.New(rand.NewPCG(3, 4))}
+	n := &capturedNode{t: t, v2: version == "v2", root: t.TempDir(), rnd: rand.New(rand.NewPCG(3, 4)), dirs: make(map[string]string)}
 	dir := filepath.Join("..", "..", "testdata", version)
 	if err := simnode.Unpack(filepath.Join(dir, "cgroup-tree.tar.gz"), n.root); err != nil {
 		t.Fatal(err)
@@ -64,8 +65,19 @@ func (n *capturedNode) start() *rig {
 	return r
 }
 
-// dir returns the folder of a pod's cgroup for a controller, or "".
+// dir returns the folder of a pod's cgroup for a controller, or "". No folder of a capture
+// ever moves.
 func (n *capturedNode) dir(p *corev1.Pod, controller string) string {
+	key := controller + "/" + string(p.UID)
+	found, ok := n.dirs[key]
+	if !ok {
+		found = n.find(p, controller)
+		n.dirs[key] = found
+	}
+	return found
+}
+
+func (n *capturedNode) find(p *corev1.Pod, controller string) string {
 	base := n.root
 	if !n.v2 {
 		base = filepath.Join(n.root, controller)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -28,7 +29,14 @@ func newSeriesBook(t *testing.T) *seriesBook {
 	return &seriesBook{t: t, live: make(map[string]*measure.Series), gone: make(map[*measure.Series]bool)}
 }
 
-func identityOf(s *measure.Series) string { return fmt.Sprint(s.Metric.Name, s.Consumer, s.Attributes) }
+// identityOf is what tells a series from all others.
+func identityOf(s *measure.Series) string {
+	parts := []string{s.Metric.Name, s.Consumer.Kind, s.Consumer.ID}
+	for _, a := range s.Attributes {
+		parts = append(parts, a.Key, a.Value)
+	}
+	return strings.Join(parts, "\x00")
+}
 
 // add looks at a batch: a series ends once, has no sample after the batch of its
 // end, and no two of one identity live at a time.
@@ -36,7 +44,7 @@ func (k *seriesBook) add(b *measure.Batch) {
 	k.t.Helper()
 	for _, s := range b.Ended {
 		if k.gone[s] {
-			k.t.Errorf("ended twice: %s", identityOf(s))
+			k.t.Errorf("ended twice: %q", identityOf(s))
 		}
 		k.gone[s] = true
 		if k.live[identityOf(s)] == s {
@@ -47,12 +55,12 @@ func (k *seriesBook) add(b *measure.Batch) {
 		s := b.Samples[i].Series
 		if k.gone[s] {
 			if !slices.Contains(b.Ended, s) {
-				k.t.Errorf("a sample after the end: %s", identityOf(s))
+				k.t.Errorf("a sample after the end: %q", identityOf(s))
 			}
 			continue
 		}
 		if other := k.live[identityOf(s)]; other != nil && other != s {
-			k.t.Errorf("two series of one identity: %s", identityOf(s))
+			k.t.Errorf("two series of one identity: %q", identityOf(s))
 		}
 		k.live[identityOf(s)] = s
 	}
