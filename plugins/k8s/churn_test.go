@@ -247,6 +247,28 @@ func (s *share) add(o share) { s.reported, s.counted = s.reported+o.reported, s.
 
 func (s share) percent() float64 { return 100 * float64(s.reported) / float64(max(s.counted, 1)) }
 
+// whole reports whether the API server tells all that happens.
+func (s *source) whole() bool {
+	s.discovery.mu.Lock()
+	defer s.discovery.mu.Unlock()
+	return !s.discovery.whole.IsZero()
+}
+
+// heard reports whether the API server has told of all births and ends: who was not named
+// is waited for.
+func (s *source) heard(lives map[*corev1.Pod]span) bool {
+	s.discovery.mu.Lock()
+	defer s.discovery.mu.Unlock()
+	for p, life := range lives {
+		uid := string(p.UID)
+		_, gone := s.discovery.gone[uid]
+		if s.discovery.live[uid] != nil || !gone && time.Since(life.to) < goneFor/2 { // later it is forgotten
+			return false
+		}
+	}
+	return true
+}
+
 // A14, A17, A18: a thousand pods come and go in real cgroups within a minute.
 // Each one that lives 200 ms or longer is measured under its name, with nothing that
 // its cgroup did not count; all of it where the pod's cgroup outlives its last
@@ -257,9 +279,9 @@ func TestAThousandShortPods(t *testing.T) {
 	api, url := newAPI(t)
 	n := newNursery(t, api)
 	s, _ := start(t, func(c *Config) { c.APIURL, c.CgroupRoot = url, n.root })
+	s.firstList(t)
 	c := &clock{t: t, s: s, pods: make(map[string]*seen), live: make(map[*measure.Series]bool)}
 	c.most = func() (uint64, error) { return n.read(n.kubepods) }
-	s.firstList(t) // nobody tells of a pod that was deleted before
 	ctx, cancel := context.WithCancel(t.Context())
 	var ticking sync.WaitGroup
 	c.tick()
@@ -298,6 +320,8 @@ func TestAThousandShortPods(t *testing.T) {
 	c.tick()
 	c.tick()
 	api.Compact()
+	// Who is born and ends before the watch is begun anew is never told of.
+	eventually(t, "a new watch", func() bool { return api.Count(simnode.Request.Watch) == 2 && s.whole() })
 	before, heapBefore := c.holdings(), heap()
 
 	ctx, cancel = context.WithCancel(t.Context())
@@ -310,6 +334,7 @@ func TestAThousandShortPods(t *testing.T) {
 	took := time.Since(began)
 	cancel()
 	ticking.Wait()
+	eventually(t, "the API server's word of the last pods", func() bool { return s.heard(lives) })
 	c.tick()
 	c.tick()
 
@@ -373,6 +398,9 @@ func TestAThousandShortPods(t *testing.T) {
 	}
 	if after != before {
 		t.Errorf("held: %+v, before: %+v", after, before)
+		for _, left := range s.targets {
+			t.Errorf("%s: lives %t, named %t, held %t", left.found.Path, left.lives(), left.pod != nil, left.held)
+		}
 	}
 	clear(counted)
 	clear(lasting)
