@@ -45,8 +45,8 @@ func realPods(t *testing.T, api *simnode.API, nodeName string) (want []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(asProgram, "1") // for the pods' processes
-	cgroups, err := simnode.NewCgroups("/sys/fs/cgroup", []string{self, simulatedPod})
+	// A variable of this process would be one of all tests that run beside this one.
+	cgroups, err := simnode.NewCgroups("/sys/fs/cgroup", []string{"env", asProgram + "=1", self, simulatedPod})
 	if err != nil {
 		t.Skipf("real cgroups are needed: %v", err)
 	}
@@ -112,6 +112,7 @@ func runReference(t *testing.T, config, nodeName string, want []string) {
 // The first configuration, against an API on port 8080 as kubectl proxy makes
 // one.
 func TestReferenceMinikubeConfiguration(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:8080")
 	if err != nil {
 		t.Skipf("port 8080 is needed: %v", err)
@@ -131,6 +132,7 @@ const inPod = "PODJOULE_TEST_IN_POD"
 // certificate, and the service account's files at their place.
 func TestReferenceClusterConfiguration(t *testing.T) {
 	if os.Getenv(inPod) == "" {
+		t.Parallel()
 		if os.Geteuid() != 0 {
 			t.Skip("namespaces need root")
 		}

@@ -212,6 +212,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // A24: SIGTERM and SIGINT end with one last tick that reaches the output: what
 // is spent right before the signal is in it, since the next tick is 2 s away.
 func TestSignalDeliversTheLastTick(t *testing.T) {
+	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		n := newNode(t, "node-1", simnode.V1)
 		r := startProgram(t, "run", "--config", n.config("poll_interval = \"2s\"\n[plugins.csv]\n"))
@@ -242,6 +243,7 @@ func TestSignalDeliversTheLastTick(t *testing.T) {
 // A second signal ends the agent at once, whatever it waits for: here, a
 // reader of its output who has gone to sleep.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, "node-1", simnode.V2)
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
