@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,12 +14,13 @@ import (
 	"github.com/podjoule/podjoule/simnode"
 )
 
-// leftovers returns what a demo has made on this machine.
-func leftovers(t *testing.T) []string {
+// leftovers returns what a process has made on this machine, of those of the demo. Others
+// may have some under way.
+func leftovers(t *testing.T, pid int) []string {
 	t.Helper()
 	var left []string
-	for _, pattern := range []string{"/sys/fs/cgroup/podjoule-demo/*", "/sys/fs/cgroup/*/podjoule-demo/*", filepath.Join(os.TempDir(), "podjoule-demo-*")} {
-		found, err := filepath.Glob(pattern)
+	for _, place := range []string{"/sys/fs/cgroup/podjoule-demo/", "/sys/fs/cgroup/*/podjoule-demo/", filepath.Join(os.TempDir(), "podjoule-demo-")} {
+		found, err := filepath.Glob(fmt.Sprint(place, pid, "-*"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +44,8 @@ func TestDemoAgreesWithTheTruth(t *testing.T) {
 		}
 	}
 	for _, mode := range modes {
-		status, stdout, stderr := finish(t, program(t, append([]string{"demo", "--for", "5s"}, mode...)...))
+		cmd := program(t, append([]string{"demo", "--for", "5s"}, mode...)...)
+		status, stdout, stderr := finish(t, cmd)
 		if status != 0 {
 			t.Errorf("%v: status %d, %s", mode, status, stderr)
 		}
@@ -63,7 +66,7 @@ func TestDemoAgreesWithTheTruth(t *testing.T) {
 		if strings.Contains(stdout, "\x1b") {
 			t.Errorf("%v: control sequences though it is no terminal", mode)
 		}
-		if left := leftovers(t); left != nil {
+		if left := leftovers(t, cmd.Process.Pid); left != nil {
 			t.Errorf("%v left %v", mode, left)
 		}
 	}
@@ -80,7 +83,7 @@ func TestDemoLeavesNothingBehind(t *testing.T) {
 	if status := r.wait(); status != 0 || !strings.Contains(r.stdout.String(), "the truth is") && !strings.Contains(r.stdout.String(), "no CPU time") {
 		t.Errorf("interrupted: exit status %d and %q", status, r.stdout.String())
 	}
-	if left := leftovers(t); left != nil {
+	if left := leftovers(t, r.pid); left != nil {
 		t.Errorf("interrupted, it left %v", left)
 	}
 
@@ -88,13 +91,14 @@ func TestDemoLeavesNothingBehind(t *testing.T) {
 	begun(r)
 	r.signal(syscall.SIGKILL)
 	r.wait()
-	if leftovers(t) == nil {
+	if leftovers(t, r.pid) == nil {
 		t.Error("killed, it left nothing: the test shows nothing")
 	}
-	if status, _, stderr := finish(t, program(t, "demo", "--for", "300ms")); status != 0 {
+	next := program(t, "demo", "--for", "300ms")
+	if status, _, stderr := finish(t, next); status != 0 {
 		t.Errorf("after a kill: status %d, %s", status, stderr)
 	}
-	if left := leftovers(t); left != nil {
+	if left := append(leftovers(t, r.pid), leftovers(t, next.Process.Pid)...); left != nil {
 		t.Errorf("the next run left %v", left)
 	}
 }
