@@ -16,6 +16,8 @@ import (
 
 var update = flag.Bool("update", false, "write the measured sections of the documents anew")
 
+var measured = flag.Bool("measure", false, "measure this machine, too")
+
 const (
 	nodes = 5000
 	// lifetime is how long a pod lives where pods come and go, for the figures of a
