@@ -37,4 +37,7 @@ func TestShortJob(t *testing.T) {
 	a.goOn(t, 5)
 	a.finish(t)
 	w.check(t, a, 0)
+	if got := total(t, a.deltas(w.pod.Metadata.UID)); got != w.last() {
+		t.Errorf("%s: the deltas add up to %d ns, its cgroup counted %d", w.pod.id(), got, w.last())
+	}
 }
