@@ -319,7 +319,9 @@ func readForEver(files []string, every time.Duration) error {
 		fds = append(fds, fd)
 	}
 	buf := make([]byte, 16<<10)
-	for range time.Tick(every) {
+	pace := time.NewTicker(every)
+	defer pace.Stop()
+	for range pace.C {
 		for _, fd := range fds {
 			if _, err := unix.Pread(fd, buf, 0); err != nil {
 				return err
