@@ -167,7 +167,15 @@ func (s *Source) kept() (token string, due bool, err error) {
 	if s.token != "" {
 		return s.token, due, nil
 	}
-	return "", due, s.err
+	return "", due, s.without()
+}
+
+// without is why there is no token. The caller has s.mu.
+func (s *Source) without() error {
+	if s.err == nil || !s.refused {
+		return s.err
+	}
+	return fmt.Errorf("the token was refused (401), and there is no other: %w", s.err)
 }
 
 // retrieve gets a token from where the configuration says.
@@ -218,7 +226,7 @@ func (s *Source) keep(token string, fromKubectl bool, err error) (string, error)
 		if s.token != "" {
 			return s.token, nil
 		}
-		return "", err
+		return "", s.without()
 	}
 	if s.refused {
 		s.stats.Renewals++

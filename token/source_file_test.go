@@ -150,8 +150,10 @@ func TestFileGoneForAWhile(t *testing.T) {
 		wantError(t, source.Err(), path, "no such file")
 
 		source.Refuse("first")
-		_, err := source.Token(t.Context())
-		wantError(t, err, path, "no such file")
+		for range 2 {
+			_, err := source.Token(t.Context())
+			wantError(t, err, "refused (401)", path, "no such file")
+		}
 		want := token.Stats{Retrievals: 3, Failures: 2}
 		if got := source.Stats(); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
