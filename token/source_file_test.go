@@ -150,8 +150,9 @@ func TestFileGoneForAWhile(t *testing.T) {
 		wantError(t, source.Err(), path, "no such file")
 
 		source.Refuse("first")
+		var err error
 		for range 2 {
-			_, err := source.Token(t.Context())
+			_, err = source.Token(t.Context())
 			wantError(t, err, "refused (401)", path, "no such file")
 		}
 		want := token.Stats{Retrievals: 3, Failures: 2}
