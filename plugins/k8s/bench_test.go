@@ -40,7 +40,7 @@ func fullNode(b *testing.B) (root string, pods []*corev1.Pod) {
 	for _, p := range pods {
 		machine.Make(machine.Top + "/kubepods/pod" + string(p.UID))
 	}
-	return cgrouptest.Root, pods
+	return machine.Own(), pods
 }
 
 // openFiles opens the files that a tick has to read.
@@ -49,7 +49,7 @@ func openFiles(b *testing.B, root string, h *cgroup.Hierarchy, pods []*corev1.Po
 	if h.Mode() != cgroup.V2 {
 		files = []string{"cpuacct.usage", "cpuacct.usage_user", "cpuacct.usage_sys", "memory.usage_in_bytes", "memory.stat"}
 	}
-	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+	look := func(path string, d os.DirEntry, err error) error {
 		if err != nil || !d.IsDir() || !strings.Contains(path, "/pod") {
 			return nil
 		}
@@ -67,9 +67,19 @@ func openFiles(b *testing.B, root string, h *cgroup.Hierarchy, pods []*corev1.Po
 			}
 		}
 		return nil
-	})
+	}
+	entries, err := os.ReadDir(root)
 	if err != nil {
 		b.Fatal(err)
+	}
+	for _, entry := range entries {
+		path, err := filepath.EvalSymlinks(filepath.Join(root, entry.Name())) // each a controller of version 1
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := filepath.WalkDir(path, look); err != nil {
+			b.Fatal(err)
+		}
 	}
 	return fds
 }
