@@ -2,109 +2,18 @@ package cgroup
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/containerd/cgroups/v3/cgroup1"
-	"github.com/containerd/cgroups/v3/cgroup2"
 	"golang.org/x/sys/unix"
 
 	"github.com/podjoule/podjoule/cgroup/cgrouptest"
 )
 
-// benchPods is how many pods the kubelet admits on a node by default.
-const benchPods = 110
-
-// benchNode makes the cgroups of a full node, on this machine's own tree as
-// root, else in plain files, and returns their paths. More are controllers of
-// version 1 besides those of CPU time and memory.
-func benchNode(b *testing.B, more ...string) (*Hierarchy, []string) {
-	if os.Geteuid() != 0 {
-		root := detailTree(b, "v2")
-		pod := filepath.Join(root, "kubepods", "pod"+uid)
-		var all []string
-		for i := range benchPods {
-			all = append(all, "/kubepods/pod"+podUID(i))
-			if err := os.CopyFS(filepath.Join(root, all[i]), os.DirFS(pod)); err != nil {
-				b.Fatal(err)
-			}
-		}
-		return open(b, root), all
-	}
-	machine := cgrouptest.New(b, more...)
-	machine.Make(machine.Top + "/kubepods")
-	var all []string
-	for i := range benchPods {
-		path := fmt.Sprintf("%s/kubepods/pod%s", machine.Top, podUID(i))
-		machine.Make(path)
-		all = append(all, path)
-	}
-	return open(b, cgrouptest.Root), all
-}
-
-// BenchmarkSweep reads CPU time and memory of all pods of a full node: through
-// Reader, by nothing but a pread of the same files, and by containerd's library.
-func BenchmarkSweep(b *testing.B) {
-	h, pods := benchNode(b)
-	var buf Buffer
-	readers := make([]*Reader, len(pods))
-	var fds []int
-	for i, path := range pods {
-		readers[i] = h.Reader(path)
-		b.Cleanup(readers[i].Close)
-	}
-	sweep := func() {
-		var cpu CPU
-		var m Memory
-		for _, r := range readers {
-			if err := r.CPU(&buf, &cpu); err != nil {
-				b.Fatal(err)
-			}
-			if err := r.Memory(&buf, &m); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-	sweep()
-	for _, r := range readers {
-		for _, f := range []*file{&r.cpuTotal, &r.cpuUser, &r.cpuSystem, &r.memoryUsage, &r.memoryStat} {
-			if f.opened {
-				fds = append(fds, f.fd)
-			}
-		}
-	}
-	bare := func() {
-		for _, fd := range fds {
-			if _, err := unix.Pread(fd, buf.b, 0); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-	cgrouptest.Compare(b, "podjoule", sweep, bare)
-	b.Run("containerd", func(b *testing.B) {
-		if h.plain {
-			b.Skip("containerd's library reads only real cgroups")
-		}
-		b.ReportAllocs()
-		stats := make([]func() error, len(pods))
-		for i, path := range pods {
-			stats[i] = containerdStat(b, h, path)
-		}
-		for b.Loop() {
-			for _, stat := range stats {
-				if err := stat(); err != nil {
-					b.Fatal(err)
-				}
-			}
-		}
-	})
-}
-
 // BenchmarkReopen is the same sweep where no file may stay open.
 func BenchmarkReopen(b *testing.B) {
-	h, pods := benchNode(b)
+	h, pods := benchNode(b, benchPods)
 	h.KeepOpen(0)
 	b.Cleanup(h.Close)
 	var buf Buffer
@@ -128,7 +37,7 @@ func BenchmarkReopen(b *testing.B) {
 // BenchmarkSweepEveryGroup reads all that Reader can read of all pods of a full
 // node, and by nothing but a pread of the same files.
 func BenchmarkSweepEveryGroup(b *testing.B) {
-	h, pods := benchNode(b, "cpu", "pids", "blkio")
+	h, pods := benchNode(b, benchPods, "cpu", "pids", "blkio")
 	var buf Buffer
 	var e everything
 	readers := make([]*Reader, len(pods))
@@ -171,26 +80,9 @@ func BenchmarkSweepEveryGroup(b *testing.B) {
 	cgrouptest.Compare(b, "podjoule", sweep, bare)
 }
 
-func containerdStat(b *testing.B, h *Hierarchy, path string) func() error {
-	if h.cpu.v2 {
-		m, err := cgroup2.Load(path)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return func() error { _, err := m.StatFiltered(cgroup2.StatCPU | cgroup2.StatMemory); return err }
-	}
-	c, err := cgroup1.Load(cgroup1.StaticPath(path), cgroup1.WithHierarchy(func() ([]cgroup1.Subsystem, error) {
-		return []cgroup1.Subsystem{cgroup1.NewCpuacct(cgrouptest.Root), cgroup1.NewMemory(cgrouptest.Root)}, nil
-	}))
-	if err != nil {
-		b.Fatal(err)
-	}
-	return func() error { _, err := c.Stat(cgroup1.IgnoreNotExist); return err }
-}
-
 // BenchmarkScan looks for changes among the pods of a full node.
 func BenchmarkScan(b *testing.B) {
-	h, _ := benchNode(b)
+	h, _ := benchNode(b, benchPods)
 	f := h.Finder(false)
 	b.Cleanup(f.Close)
 	scan(b, f, true)

@@ -149,37 +149,3 @@ func (m *Machine) remove(dir string) {
 		time.Sleep(time.Millisecond)
 	}
 }
-
-// Compare benchmarks a sweep over cgroups, under the given name, and a pread of
-// the same files and nothing else, as "pread". Its third part, "ratio", runs the
-// two in turns, so that a noisy machine hits both alike, and reports as "x-pread"
-// how many times the second the first takes, in the median of all turns.
-func Compare(b *testing.B, name string, sweep, pread func()) {
-	for _, part := range []struct {
-		name string
-		run  func()
-	}{{name, sweep}, {"pread", pread}} {
-		b.Run(part.name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				part.run()
-			}
-		})
-	}
-	b.Run("ratio", func(b *testing.B) {
-		var ours, theirs []time.Duration
-		for b.Loop() {
-			start := time.Now()
-			sweep()
-			middle := time.Now()
-			pread()
-			ours, theirs = append(ours, middle.Sub(start)), append(theirs, time.Since(middle))
-		}
-		b.ReportMetric(float64(median(ours))/float64(median(theirs)), "x-pread")
-	})
-}
-
-func median(all []time.Duration) time.Duration {
-	slices.Sort(all)
-	return all[len(all)/2]
-}
