@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -9,18 +10,28 @@ import (
 // TestBenchLimits shows the check of make bench results that are within and
 // beyond its limits, and such that lack something.
 func TestBenchLimits(t *testing.T) {
+	program, err := os.ReadFile("scripts/bench.awk") // read here, go test sees when it changes
+	if err != nil {
+		t.Fatal(err)
+	}
+	const sweep = "BenchmarkSweep/tree=v1/pods="
 	good := []string{
 		"goos: linux",
-		"BenchmarkSweep/podjoule-2  500  2000000 ns/op  0 B/op  0 allocs/op",
-		"BenchmarkSweep/pread-2     500  1800000 ns/op  0 B/op  0 allocs/op",
-		"BenchmarkSweep/ratio-2     300  3800000 ns/op  1.490 x-pread",
-		"BenchmarkSweep/containerd  20  50000000 ns/op  9 B/op  35093 allocs/op",
+		sweep + "110/podjoule-2    500  2000000 ns/op  0 B/op  0 allocs/op",
+		sweep + "110/ratio-2       300  18100 ns/pod  17000 ns/pod-pread  1.290 x-pread",
+		sweep + "110/containerd-2  20  480000 ns/pod-containerd  16.9 x-podjoule  9 B/op  35093 allocs/op",
 		"PASS",
 		"BenchmarkPoll/poll-16      500  2000000 ns/op  16 B/op  0 allocs/op",
-		"BenchmarkPoll/ratio        300  3800000 ns/op  1.130 x-pread",
+		"BenchmarkPoll/ratio        300  1.130 x-pread",
 		"BenchmarkTick10ms/sources-2     100  10000000 ns/op  99.1 %-held  9 B/op  0 allocs/op",
 		"BenchmarkTick10ms/prometheus-2  100  10000000 ns/op  99.1 %-held  9 B/op  0 allocs/op",
 	}
+	const (
+		within = "the benchmarks are within their limits\n"
+		last   = "sweep/floor at 110 pods: 1.29\n"
+		slow   = sweep + "110/ratio-2  300  29000 ns/pod  17000 ns/pod-pread  1.310 x-pread"
+		growth = sweep + "1000/growth-2  20  1.124 x-110"
+	)
 	without := func(name string) []string {
 		var lines []string
 		for _, line := range good {
@@ -30,34 +41,69 @@ func TestBenchLimits(t *testing.T) {
 		}
 		return lines
 	}
-	with := func(line string) []string { return append(without("no line"), line) }
+	with := func(lines ...string) []string { return append(without("no line"), lines...) }
 	tests := []struct {
 		name  string
 		lines []string
-		want  string // "": within the limits
+		arg   string
+		fault string // "": within the limits
+		last  string
 	}{
-		{"within", good, ""},
-		{"one slow run of several", with("BenchmarkSweep/ratio-2  300  5700000 ns/op  2.130 x-pread"), ""},
-		{"slow", append(without("BenchmarkSweep/ratio"), "BenchmarkSweep/ratio-2  300  5700000 ns/op  1.510 x-pread"),
-			"bench: BenchmarkSweep/ratio: a sweep costs 1.51 times a bare pread of the same files; the limit is 1.5"},
-		{"one run of several allocates", with("BenchmarkPoll/poll-16  500  2000000 ns/op  16 B/op  2 allocs/op"),
-			"bench: BenchmarkPoll/poll: 2 allocations a sweep; the limit is 0"},
-		{"no ratio", without("BenchmarkPoll/ratio"), "bench: BenchmarkPoll/ratio reported no x-pread: did it run?"},
-		{"no allocations told", append(without("BenchmarkSweep/podjoule"), "BenchmarkSweep/podjoule-2  500  2000000 ns/op"),
-			"bench: BenchmarkSweep/podjoule reported no allocs/op: did it run?"},
-		{"one run of the agent does something else", with("BenchmarkTick10ms/sources-2  30  10000000 ns/op  99.1 %-held  900 B/op  3 allocs/op"), ""},
-		{"every tick of the agent allocates", append(without("BenchmarkTick10ms/prometheus"), "BenchmarkTick10ms/prometheus-2  30  10000000 ns/op  99.1 %-held  900 B/op  3 allocs/op"),
-			"bench: BenchmarkTick10ms/prometheus: 3 allocations a tick; the limit is 0"},
-		{"no ticks of the agent", without("BenchmarkTick10ms/sources"), "bench: BenchmarkTick10ms/sources reported no allocs/op: did it run?"},
-		{"nothing ran", []string{"PASS"}, "did it run?"},
+		{"within", good, "", "", last},
+		{"on another tree", []string{
+			"BenchmarkSweep/tree=v2/pods=110/podjoule-2  500  2000000 ns/op  0 B/op  0 allocs/op",
+			"BenchmarkSweep/tree=v2/pods=110/ratio-2     300  1.005 x-pread", strings.Replace(growth, "v1", "v2", 1),
+		}, "sweep=1", "", "sweep/floor at 110 pods: 1.00\n"},
+		{"one slow run of three", with(slow, sweep+"110/ratio-2  300  1.100 x-pread"), "", "", last},
+		{"two slow runs of three", with(slow, slow), "",
+			"bench: BenchmarkSweep/pods=110/ratio: a sweep costs 1.31 times a bare pread of the same files; the limit is 1.3", "sweep/floor at 110 pods: 1.31\n"},
+		{"two runs", with(sweep + "110/ratio-2  300  1.270 x-pread"), "", "", "sweep/floor at 110 pods: 1.28\n"},
+		{"in order of their values", with(sweep+"110/ratio-2  3  9.1 x-pread", sweep+"110/ratio-2  3  10.2 x-pread", sweep+"110/ratio-2  3  1.2 x-pread",
+			sweep+"110/ratio-2  3  1.21 x-pread"), "", "", last},
+		{"a slow tick", append(without("BenchmarkPoll/ratio"), "BenchmarkPoll/ratio-2  300  1.400 x-pread"), "",
+			"bench: BenchmarkPoll/ratio: a sweep costs 1.4 times a bare pread of the same files; the limit is 1.3", last},
+		{"another number of pods is slow", with(sweep + "10/ratio-2  300  1.400 x-pread"), "", "", last},
+		{"one run of several allocates", with("BenchmarkPoll/poll-16  500  2000000 ns/op  16 B/op  2 allocs/op"), "",
+			"bench: BenchmarkPoll/poll: 2 allocations a sweep; the limit is 0", last},
+		{"another number of pods allocates", with(sweep + "250/podjoule-16  500  2000000 ns/op  16 B/op  1 allocs/op"), "",
+			"bench: BenchmarkSweep/pods=250/podjoule: 1 allocations a sweep; the limit is 0", last},
+		{"no ratio", without("BenchmarkPoll/ratio"), "", "bench: BenchmarkPoll/ratio reported no x-pread: did it run?", last},
+		{"no sweep", without(sweep + "110/ratio"), "", "bench: BenchmarkSweep/pods=110/ratio reported no x-pread: did it run?", ""},
+		{"no allocations told", append(without(sweep+"110/podjoule"), sweep+"110/podjoule-2  500  2000000 ns/op"), "",
+			"bench: BenchmarkSweep/pods=110/podjoule reported no allocs/op: did it run?", last},
+		{"one run of the agent does something else", with("BenchmarkTick10ms/sources-2  30  10000000 ns/op  99.1 %-held  900 B/op  3 allocs/op"), "", "", last},
+		{"every tick of the agent allocates", append(without("BenchmarkTick10ms/prometheus"), "BenchmarkTick10ms/prometheus-2  30  10000000 ns/op  99.1 %-held  900 B/op  3 allocs/op"), "",
+			"bench: BenchmarkTick10ms/prometheus: 3 allocations a tick; the limit is 0", last},
+		{"no ticks of the agent", without("BenchmarkTick10ms/sources"), "", "bench: BenchmarkTick10ms/sources reported no allocs/op: did it run?", last},
+		{"a quick birth", with("BenchmarkBirth-2  300  1119589 ns/op  0.3128 ms/birth  99.9 ms/birth-p99"), "", "", last},
+		{"a slow birth", with("BenchmarkBirth-2  300  1119589 ns/op  0.3128 ms/birth  100.5 ms/birth-p99"), "",
+			"bench: from a birth to its baseline: 100.5 ms; the limit is 100 ms", last},
+		{"all sizes", with(growth), "full=1", "", last},
+		{"all sizes but the largest", good, "full=1", "bench: BenchmarkSweep/pods=1000/growth reported no x-110: did it run?", last},
+		{"the largest costs more", with(strings.Replace(growth, "1.124", "1.300", 1)), "full=1",
+			"bench: BenchmarkSweep/pods=1000/growth: a pod of 1,000 costs 1.3 times one of 110; the limit is 1.3", last},
+		{"nothing ran", []string{"PASS"}, "", "did it run?", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), "awk", "-f", "scripts/bench.awk")
+			args := []string{string(program)}
+			if tt.arg != "" {
+				args = []string{"-v", tt.arg, string(program)}
+			}
+			cmd := exec.CommandContext(t.Context(), "awk", args...)
 			cmd.Stdin = strings.NewReader(strings.Join(tt.lines, "\n") + "\n")
-			out, err := cmd.CombinedOutput()
-			if (err == nil) != (tt.want == "") || !strings.Contains(string(out), tt.want) {
-				t.Errorf("got %v and %q, want %q", err, out, tt.want)
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			if (err == nil) != (tt.fault == "") || !strings.Contains(stderr.String(), tt.fault) {
+				t.Errorf("got %v and %q, want %q", err, stderr.String(), tt.fault)
+			}
+			want := tt.last
+			if tt.fault == "" {
+				want = within + want
+			}
+			if string(out) != want {
+				t.Errorf("it printed %q, want %q", out, want)
 			}
 		})
 	}
