@@ -37,11 +37,19 @@ fuzz: ## run every fuzz target for FUZZTIME (60s) each
 	scripts/fuzz
 
 .PHONY: bench
-bench: ## measure a sweep, BENCHTIME (1s) a run, and check it against its limits
+bench: ## run the benchmarks, hold them against their limits, and write docs/performance.md (root: real control groups)
 	scripts/bench
 
+.PHONY: bench-v2
+bench-v2: ## the same for sweeps over control groups of version 2, in a guest (root; installs qemu and mmdebstrap)
+	scripts/bench --guest
+
+.PHONY: profile
+profile: ## show where a tick spends its time
+	scripts/profile
+
 .PHONY: performance
-performance: ## measure what discovery costs the API server, and write docs/performance.md anew
+performance: ## measure what discovery costs the API server, and write its part of docs/performance.md anew
 	go test ./docs -run TestDiscoveryCosts -update -count=1
 
 .PHONY: e2e
