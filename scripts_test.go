@@ -79,6 +79,8 @@ func TestBenchLimits(t *testing.T) {
 		{"a slow birth", with("BenchmarkBirth-2  300  1119589 ns/op  0.3128 ms/birth  100.5 ms/birth-p99"), "",
 			"bench: from a birth to its baseline: 100.5 ms; the limit is 100 ms", last},
 		{"all sizes", with(growth), "full=1", "", last},
+		{"one run in which the largest costs no more", with(strings.Replace(growth, "1.124", "1.400", 1), growth, strings.Replace(growth, "1.124", "1.310", 1)),
+			"full=1", "", last},
 		{"all sizes but the largest", good, "full=1", "bench: BenchmarkSweep/pods=1000/growth reported no x-110: did it run?", last},
 		{"the largest costs more", with(strings.Replace(growth, "1.124", "1.300", 1)), "full=1",
 			"bench: BenchmarkSweep/pods=1000/growth: a pod of 1,000 costs 1.3 times one of 110; the limit is 1.3", last},
