@@ -47,50 +47,61 @@ func TestBenchLimits(t *testing.T) {
 		lines []string
 		arg   string
 		fault string // "": within the limits
-		last  string
+		last  string // what it prints, and before it that all is within the limits
+		free  bool   // ratios have no limit
 	}{
-		{"within", good, "", "", last},
+		{"within", good, "", "", last, false},
 		{"on another tree", []string{
 			"BenchmarkSweep/tree=v2/pods=110/podjoule-2  500  2000000 ns/op  0 B/op  0 allocs/op",
 			"BenchmarkSweep/tree=v2/pods=110/ratio-2     300  1.005 x-pread", strings.Replace(growth, "v1", "v2", 1),
-		}, "sweep=1", "", "sweep/floor at 110 pods: 1.00\n"},
-		{"one slow run of three", with(slow, sweep+"110/ratio-2  300  1.100 x-pread"), "", "", last},
+		}, "sweep=1", "", "sweep/floor at 110 pods: 1.00\n", false},
+		{"one slow run of three", with(slow, sweep+"110/ratio-2  300  1.100 x-pread"), "", "", last, false},
 		{"two slow runs of three", with(slow, slow), "",
-			"bench: BenchmarkSweep/pods=110/ratio: a sweep costs 1.31 times a bare pread of the same files; the limit is 1.3", "sweep/floor at 110 pods: 1.31\n"},
-		{"two runs", with(sweep + "110/ratio-2  300  1.270 x-pread"), "", "", "sweep/floor at 110 pods: 1.28\n"},
+			"bench: BenchmarkSweep/pods=110/ratio: a sweep costs 1.31 times a bare pread of the same files; the limit is 1.3", "sweep/floor at 110 pods: 1.31\n", false},
+		{"two runs", with(sweep + "110/ratio-2  300  1.270 x-pread"), "", "", "sweep/floor at 110 pods: 1.28\n", false},
 		{"in order of their values", with(sweep+"110/ratio-2  3  9.1 x-pread", sweep+"110/ratio-2  3  10.2 x-pread", sweep+"110/ratio-2  3  1.2 x-pread",
-			sweep+"110/ratio-2  3  1.21 x-pread"), "", "", last},
+			sweep+"110/ratio-2  3  1.21 x-pread"), "", "", last, false},
 		{"a slow tick", append(without("BenchmarkPoll/ratio"), "BenchmarkPoll/ratio-2  300  1.400 x-pread"), "",
-			"bench: BenchmarkPoll/ratio: a sweep costs 1.4 times a bare pread of the same files; the limit is 1.3", last},
-		{"another number of pods is slow", with(sweep + "10/ratio-2  300  1.400 x-pread"), "", "", last},
+			"bench: BenchmarkPoll/ratio: a sweep costs 1.4 times a bare pread of the same files; the limit is 1.3", last, false},
+		{"another number of pods is slow", with(sweep + "10/ratio-2  300  1.400 x-pread"), "", "", last, false},
 		{"one run of several allocates", with("BenchmarkPoll/poll-16  500  2000000 ns/op  16 B/op  2 allocs/op"), "",
-			"bench: BenchmarkPoll/poll: 2 allocations a sweep; the limit is 0", last},
+			"bench: BenchmarkPoll/poll: 2 allocations a sweep; the limit is 0", last, false},
 		{"another number of pods allocates", with(sweep + "250/podjoule-16  500  2000000 ns/op  16 B/op  1 allocs/op"), "",
-			"bench: BenchmarkSweep/pods=250/podjoule: 1 allocations a sweep; the limit is 0", last},
-		{"no ratio", without("BenchmarkPoll/ratio"), "", "bench: BenchmarkPoll/ratio reported no x-pread: did it run?", last},
-		{"no sweep", without(sweep + "110/ratio"), "", "bench: BenchmarkSweep/pods=110/ratio reported no x-pread: did it run?", ""},
+			"bench: BenchmarkSweep/pods=250/podjoule: 1 allocations a sweep; the limit is 0", last, false},
+		{"no ratio", without("BenchmarkPoll/ratio"), "", "bench: BenchmarkPoll/ratio reported no x-pread: did it run?", last, false},
+		{"no sweep", without(sweep + "110/ratio"), "", "bench: BenchmarkSweep/pods=110/ratio reported no x-pread: did it run?", "", false},
 		{"no allocations told", append(without(sweep+"110/podjoule"), sweep+"110/podjoule-2  500  2000000 ns/op"), "",
-			"bench: BenchmarkSweep/pods=110/podjoule reported no allocs/op: did it run?", last},
-		{"one run of the agent does something else", with("BenchmarkTick10ms/sources-2  30  10000000 ns/op  99.1 %-held  900 B/op  3 allocs/op"), "", "", last},
+			"bench: BenchmarkSweep/pods=110/podjoule reported no allocs/op: did it run?", last, false},
+		{"one run of the agent does something else", with("BenchmarkTick10ms/sources-2  30  10000000 ns/op  99.1 %-held  900 B/op  3 allocs/op"), "", "", last, false},
 		{"every tick of the agent allocates", append(without("BenchmarkTick10ms/prometheus"), "BenchmarkTick10ms/prometheus-2  30  10000000 ns/op  99.1 %-held  900 B/op  3 allocs/op"), "",
-			"bench: BenchmarkTick10ms/prometheus: 3 allocations a tick; the limit is 0", last},
-		{"no ticks of the agent", without("BenchmarkTick10ms/sources"), "", "bench: BenchmarkTick10ms/sources reported no allocs/op: did it run?", last},
-		{"a quick birth", with("BenchmarkBirth-2  300  1119589 ns/op  0.3128 ms/birth  99.9 ms/birth-p99"), "", "", last},
+			"bench: BenchmarkTick10ms/prometheus: 3 allocations a tick; the limit is 0", last, false},
+		{"no ticks of the agent", without("BenchmarkTick10ms/sources"), "", "bench: BenchmarkTick10ms/sources reported no allocs/op: did it run?", last, false},
+		{"a quick birth", with("BenchmarkBirth-2  300  1119589 ns/op  0.3128 ms/birth  99.9 ms/birth-p99"), "", "", last, false},
 		{"a slow birth", with("BenchmarkBirth-2  300  1119589 ns/op  0.3128 ms/birth  100.5 ms/birth-p99"), "",
-			"bench: from a birth to its baseline: 100.5 ms; the limit is 100 ms", last},
-		{"all sizes", with(growth), "full=1", "", last},
+			"bench: from a birth to its baseline: 100.5 ms; the limit is 100 ms", last, false},
+		{"all sizes", with(growth), "full=1", "", last, false},
 		{"one run in which the largest costs no more", with(strings.Replace(growth, "1.124", "1.400", 1), growth, strings.Replace(growth, "1.124", "1.310", 1)),
-			"full=1", "", last},
-		{"all sizes but the largest", good, "full=1", "bench: BenchmarkSweep/pods=1000/growth reported no x-110: did it run?", last},
+			"full=1", "", last, false},
+		{"all sizes but the largest", good, "full=1", "bench: BenchmarkSweep/pods=1000/growth reported no x-110: did it run?", last, false},
 		{"the largest costs more", with(strings.Replace(growth, "1.124", "1.300", 1)), "full=1",
-			"bench: BenchmarkSweep/pods=1000/growth: a pod of 1,000 costs 1.3 times one of 110; the limit is 1.3", last},
-		{"nothing ran", []string{"PASS"}, "", "did it run?", ""},
+			"bench: BenchmarkSweep/pods=1000/growth: a pod of 1,000 costs 1.3 times one of 110; the limit is 1.3", last, false},
+		{"plain files", []string{
+			"BenchmarkSweep/tree=plain/pods=110/podjoule-2  500  2000000 ns/op  0 B/op  0 allocs/op",
+			"BenchmarkSweep/tree=plain/pods=110/ratio-2     300  2.1 x-pread", strings.NewReplacer("v1", "plain", "1.124", "1.5").Replace(growth),
+		}, "sweep=1 full=1", "", "sweep/floor at 110 pods: 2.10\n", true},
+		{"plain files, and an allocation", []string{
+			"BenchmarkSweep/tree=plain/pods=110/podjoule-2  500  2000000 ns/op  9 B/op  1 allocs/op",
+			"BenchmarkSweep/tree=plain/pods=110/ratio-2     300  2.1 x-pread",
+		}, "sweep=1", "1 allocations a sweep", "sweep/floor at 110 pods: 2.10\n", true},
+		{"emulated", append([]string{"emulated: yes"}, with(slow, slow)...), "", "", "sweep/floor at 110 pods: 1.31\n", true},
+		{"not emulated", append([]string{"emulated: "}, with(slow, slow)...), "", "the limit is 1.3", "sweep/floor at 110 pods: 1.31\n", false},
+		{"nothing ran", []string{"PASS"}, "", "did it run?", "", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			args := []string{string(program)}
-			if tt.arg != "" {
-				args = []string{"-v", tt.arg, string(program)}
+			for _, set := range strings.Fields(tt.arg) {
+				args = append([]string{"-v", set}, args...)
 			}
 			cmd := exec.CommandContext(t.Context(), "awk", args...)
 			cmd.Stdin = strings.NewReader(strings.Join(tt.lines, "\n") + "\n")
@@ -104,8 +115,11 @@ func TestBenchLimits(t *testing.T) {
 			if tt.fault == "" {
 				want = within + want
 			}
-			if string(out) != want {
-				t.Errorf("it printed %q, want %q", out, want)
+			if !strings.HasSuffix(string(out), want) || strings.Contains(string(out), within) != (tt.fault == "") {
+				t.Errorf("it printed %q, want %q at its end", out, want)
+			}
+			if free := strings.Contains(string(out), "they have no limit"); free != tt.free {
+				t.Errorf("it printed %q: ratios without a limit: %v, want %v", out, free, tt.free)
 			}
 		})
 	}

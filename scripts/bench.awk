@@ -8,6 +8,10 @@
 # one of 110 in the best run: where other programs keep the processor's caches busy, a
 # bare pread of them costs more than that already. With sweep=1 there are no results but
 # those of sweeps.
+#
+# Ratios have a limit where real control groups are read by a real processor: a plain file
+# costs the kernel nearly nothing, and the reader one call more, which tells whether it was
+# removed; and an emulator has prices of its own.
 
 BEGIN {
 	sweep110 = "BenchmarkSweep/pods=110"
@@ -21,7 +25,10 @@ BEGIN {
 	}
 }
 
+/^emulated: ./ { unlimited = "by an emulated processor" }
+
 /^Benchmark/ {
+	if ($1 ~ /\/tree=plain\//) unlimited = "of plain files, which are read without root"
 	name = $1
 	sub(/-[0-9]+$/, "", name) # the number of processors
 	sub(/\/tree=[^\/]*/, "", name)
@@ -39,7 +46,7 @@ END {
 	for (name in ratio) {
 		key = name " x-pread"
 		if (!runs[key]) fault(name " reported no x-pread: did it run?")
-		else if (median(key) > 1.3) fault(name ": a sweep costs " median(key) " times a bare pread of the same files; the limit is 1.3")
+		else if (median(key) > 1.3 && !unlimited) fault(name ": a sweep costs " median(key) " times a bare pread of the same files; the limit is 1.3")
 	}
 	for (name in still) {
 		key = name " allocs/op"
@@ -57,8 +64,9 @@ END {
 		name = "BenchmarkSweep/pods=1000/growth"
 		key = name " x-110"
 		if (!runs[key]) fault(name " reported no x-110: did it run?")
-		else if (best[key] >= 1.3) fault(name ": a pod of 1,000 costs " best[key] " times one of 110; the limit is 1.3")
+		else if (best[key] >= 1.3 && !unlimited) fault(name ": a pod of 1,000 costs " best[key] " times one of 110; the limit is 1.3")
 	}
+	if (unlimited) print "these are ratios " unlimited ": they have no limit"
 	if (!faults) print "the benchmarks are within their limits"
 	key = sweep110 "/ratio x-pread"
 	if (runs[key]) printf "sweep/floor at 110 pods: %.2f\n", median(key)
