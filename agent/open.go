@@ -80,9 +80,12 @@ func newMember(e Enabled, log *slog.Logger) *member {
 func metricsOf(plugins []Enabled) []*measure.Metric {
 	var metrics []*measure.Metric
 	for _, e := range plugins {
-		if poller, ok := e.Config.(plugin.Poller); ok {
-			metrics = append(metrics, poller.Metrics()...)
-		} else {
+		switch c := e.Config.(type) {
+		case plugin.Poller:
+			metrics = append(metrics, c.Metrics()...)
+		case plugin.Deriver:
+			metrics = append(metrics, c.Derive(metrics)...)
+		default:
 			metrics = append(metrics, e.Plugin.Metrics...)
 		}
 	}

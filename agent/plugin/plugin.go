@@ -70,6 +70,14 @@ type Poller interface {
 	Metrics() []*measure.Metric
 }
 
+// Deriver is the configuration of a transform whose metrics follow from those of the
+// plugins before it: they carry their attributes.
+type Deriver interface {
+	Config
+	// Derive returns the metrics that the transform makes of what it is handed.
+	Derive(metrics []*measure.Metric) []*measure.Metric
+}
+
 // Source measures.
 type Source interface {
 	// Poll adds what it measures now to the batch. It is called once a tick.

@@ -1,0 +1,220 @@
+package attribution
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/podjoule/podjoule/agent/measure"
+)
+
+const joule = 1_000_000
+
+func knownIdle(watts float64) func(*Config) {
+	return func(c *Config) { c.IdleWatts = map[string]float64{"package": watts} }
+}
+
+// The example that tells the ways of division apart: 8 CPUs, 1 s, 100 J of which 40 are
+// idle, 4 s of work on the node, 1 s of it a pod's.
+func TestExample(t *testing.T) {
+	for _, c := range []struct {
+		policy string
+		want   map[string]uint64
+	}{
+		{separate, map[string]uint64{"a": 15 * joule, "energy_idle": 40 * joule, "energy_system": 45 * joule, "energy_unattributed": 0}},
+		{byUsage, map[string]uint64{"a": 25 * joule, "energy_idle": 0, "energy_system": 75 * joule, "energy_unattributed": 0}},
+	} {
+		r := newRig(t, knownIdle(40), func(x *Config) { x.Policies = []string{c.policy} })
+		r.work(time.Second, time.Second)
+		r.apply(0, func(b *measure.Batch) { b.Uint(r.cpu("a"), 0) })
+		r.work(4*time.Second, 4*time.Second)
+		b := r.apply(time.Second, func(b *measure.Batch) {
+			b.Uint(r.cpu("a"), uint64(time.Second))
+			b.Uint(r.meter("package"), 100*joule)
+		})
+		if diff := cmp.Diff(c.want, told(b)); diff != "" {
+			t.Errorf("%s: -want +got\n%s", c.policy, diff)
+		}
+	}
+}
+
+// As long as the idle power is not known, pods have their part of what all CPUs could have
+// done, and what falls to idle time is nobody's.
+func TestUnknownIdlePower(t *testing.T) {
+	r := newRig(t)
+	r.work(time.Second, time.Second)
+	r.apply(0, func(b *measure.Batch) { b.Uint(r.cpu("a"), 0) })
+	r.work(4*time.Second, 4*time.Second)
+	b := r.apply(time.Second, func(b *measure.Batch) {
+		b.Uint(r.cpu("a"), uint64(time.Second))
+		b.Uint(r.meter("package"), 80*joule)
+	})
+	want := map[string]uint64{"a": 10 * joule, "energy_idle": 0, "energy_system": 30 * joule, "energy_unattributed": 40 * joule}
+	if diff := cmp.Diff(want, told(b)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// K9: idle power is learned from windows of little work, and stays what it is at full load.
+func TestIdlePowerIsLearned(t *testing.T) {
+	r := newRig(t)
+	r.work(time.Second, time.Second)
+	r.apply(0, func(b *measure.Batch) { b.Uint(r.cpu("a"), 0) })
+	for i := range 2 * enough {
+		r.work(100*time.Millisecond, 7900*time.Millisecond)
+		b := r.apply(time.Second, func(b *measure.Batch) {
+			b.Uint(r.cpu("a"), 0)
+			b.Uint(r.meter("package"), uint64(40+i%3)*joule)
+		})
+		if known := told(b)["energy_unattributed"] == 0; known != (i >= enough-1) {
+			t.Errorf("window %d: known %t: %v", i, known, told(b))
+		}
+	}
+	r.work(8*time.Second, 0)
+	b := r.apply(time.Second, func(b *measure.Batch) {
+		b.Uint(r.cpu("a"), uint64(4*time.Second))
+		b.Uint(r.meter("package"), 120*joule)
+	})
+	idle := told(b)["energy_idle"]
+	if off := int64(idle) - 40*joule; off < 0 || off > joule/10 {
+		t.Errorf("idle at full load: %d µJ, want a little more than 40 J", idle)
+	}
+	if a, system := told(b)["a"], told(b)["energy_system"]; a != system || a != (120*joule-idle)/2 {
+		t.Errorf("the pod has %d, the system %d of %d", a, system, 120*joule-idle)
+	}
+}
+
+// What ended pods used beyond what is told of each has its own part, and a pod that ended
+// has its last one and no more.
+func TestEndedPods(t *testing.T) {
+	r := newRig(t, knownIdle(0))
+	rest := &measure.Series{Metric: cpuMetric, Consumer: measure.Consumer{Kind: measure.TerminatedPods, ID: "/kubepods"},
+		Attributes: []measure.Attribute{{Key: "kind", Value: "total"}, {Key: "node", Value: "n"}}}
+	r.work(time.Second, time.Second)
+	r.apply(0, func(b *measure.Batch) { b.Uint(r.cpu("a"), 0) })
+	r.work(4*time.Second, 0)
+	b := r.apply(time.Second, func(b *measure.Batch) {
+		b.Uint(r.cpu("a"), uint64(time.Second))
+		b.Retire(r.cpu("a"))
+		b.Uint(rest, uint64(time.Second))
+		b.Uint(r.meter("package"), 40*joule)
+	})
+	want := map[string]uint64{"a": 10 * joule, "pod_energy": 10 * joule, "energy_system": 20 * joule, "energy_idle": 0, "energy_unattributed": 0}
+	if diff := cmp.Diff(want, told(b)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	ended := 0
+	for _, s := range b.Ended {
+		if name, _ := s.Attribute("name"); s.Metric.Name == "pod_energy" && name == "a" {
+			ended++
+		}
+	}
+	if ended != 1 || len(r.ordered) != 1 || len(r.pods) != 1 {
+		t.Errorf("%d series of energy ended, %d and %d pods are kept", ended, len(r.ordered), len(r.pods))
+	}
+	r.work(time.Second, 0)
+	b = r.apply(time.Second, func(b *measure.Batch) {
+		b.Uint(rest, 0)
+		b.Uint(r.meter("package"), 10*joule)
+	})
+	if _, again := told(b)["a"]; again {
+		t.Error("a pod that ended is told of again")
+	}
+}
+
+// Energy and CPU time that are measured at different intervals meet when both are known
+// until the same moment.
+func TestIntervalsMeet(t *testing.T) {
+	for _, energyIsSlow := range []bool{true, false} {
+		r := newRig(t, knownIdle(0))
+		var slow, fast measure.Batch
+		slowStart := r.end
+		r.work(time.Second, 0)
+		r.applyTo(&fast, r.end, func(b *measure.Batch) {
+			if energyIsSlow {
+				b.Uint(r.cpu("a"), 0)
+			}
+		})
+		r.applyTo(&slow, r.end, func(b *measure.Batch) {
+			if !energyIsSlow {
+				b.Uint(r.cpu("a"), 0)
+			}
+		})
+		sums := make(map[string]uint64)
+		for i := range 10 {
+			start := r.end
+			r.end = r.end.Add(time.Second)
+			r.work(time.Second, 0)
+			collect := func(b *measure.Batch) {
+				for name, n := range told(b) {
+					sums[name] += n
+				}
+			}
+			collect(r.applyTo(&fast, start, func(b *measure.Batch) {
+				if energyIsSlow {
+					b.Uint(r.cpu("a"), uint64(500*time.Millisecond))
+				} else {
+					b.Uint(r.meter("package"), 10*joule)
+				}
+			}))
+			if i%5 != 4 {
+				if len(sums) > 0 && i < 4 {
+					t.Errorf("slow energy %t: told after %d s: %v", energyIsSlow, i+1, sums)
+				}
+				continue
+			}
+			b := r.applyTo(&slow, slowStart, func(b *measure.Batch) {
+				if energyIsSlow {
+					b.Uint(r.meter("package"), 50*joule)
+				} else {
+					b.Uint(r.cpu("a"), uint64(2500*time.Millisecond))
+				}
+			})
+			slowStart = r.end
+			for i := range b.Samples {
+				if s := &b.Samples[i]; s.Series.Metric.Name == "pod_energy" && b.End.Sub(b.StartOf(s)) != interval {
+					t.Errorf("slow energy %t: a window of %v, want %v", energyIsSlow, b.End.Sub(b.StartOf(s)), interval)
+				}
+			}
+			collect(b)
+		}
+		want := map[string]uint64{"a": 50 * joule, "energy_system": 50 * joule, "energy_idle": 0, "energy_unattributed": 0}
+		if energyIsSlow { // what the node did until its first window began is not known any more
+			want = map[string]uint64{"a": 25 * joule, "energy_system": 25 * joule, "energy_idle": 0, "energy_unattributed": 50 * joule}
+		}
+		if diff := cmp.Diff(want, sums); diff != "" {
+			t.Errorf("slow energy %t: -want +got\n%s", energyIsSlow, diff)
+		}
+	}
+}
+
+// A window of energy that is not that of the CPU time is nobody's.
+func TestWindowsThatDoNotFit(t *testing.T) {
+	r := newRig(t, knownIdle(0))
+	r.work(time.Second, 0)
+	r.apply(0, func(b *measure.Batch) { b.Uint(r.cpu("a"), 0) })
+	next := func(span time.Duration, n uint64) map[string]uint64 {
+		r.work(time.Second, 0)
+		return told(r.apply(time.Second, func(b *measure.Batch) {
+			b.Uint(r.cpu("a"), uint64(time.Second))
+			if span > 0 {
+				b.UintOver(r.meter("package"), n, span)
+			}
+		}))
+	}
+	next(time.Second, 10*joule)
+	if got := next(0, 0); len(got) != 0 {
+		t.Errorf("without energy: %v", got)
+	}
+	if got := next(2*time.Second, 20*joule); got["a"] != 20*joule {
+		t.Errorf("a reading that was missed: %v, want the pod to have 20 J of both windows", got)
+	}
+	next(0, 0)
+	if got := next(time.Second, 7*joule); got["energy_unattributed"] != 7*joule {
+		t.Errorf("a window of which the beginning was given up: %v, want 7 J to be nobody's", got)
+	}
+	if got := next(time.Second, 8*joule); got["a"] != 8*joule {
+		t.Errorf("after it: %v, want the pod to have 8 J", got)
+	}
+}
