@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/podjoule/podjoule/agent/plugin"
+	"github.com/podjoule/podjoule/plugins/attribution"
 	"github.com/podjoule/podjoule/plugins/csv"
 	"github.com/podjoule/podjoule/plugins/k8s"
 	"github.com/podjoule/podjoule/plugins/otlp"
@@ -17,6 +18,8 @@ const defaultOutput = "csv"
 func builtin() []plugin.Plugin {
 	return []plugin.Plugin{
 		k8s.Plugin(),
+
+		attribution.Plugin(),
 
 		csv.Plugin(),
 		prometheus.Plugin(),
