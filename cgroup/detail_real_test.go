@@ -86,7 +86,7 @@ func TestEveryGroupOnThisMachine(t *testing.T) {
 	} else {
 		set(t, h.throttling, pod, "cpu.cfs_quota_us", "", "10000")
 	}
-	inCgroup(t, machine, child, "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; : $(head -c 100000000 /dev/zero | tail -c 100000000)")
+	inCgroup(t, machine, child, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; : $(head -c 100000000 /dev/zero | tail -c 100000000)")
 	inPod, inChild := read(pod), read(child)
 	if inPod.PIDs.Max != val(5) || inChild.PIDs.Max.Known {
 		t.Errorf("limit of processes: pod %v, child %v; want 5 and none", inPod.PIDs.Max, inChild.PIDs.Max)
