@@ -58,6 +58,7 @@ func TestChurn(t *testing.T) {
 			if diff := cmp.Diff(want, p.gather(t)); diff != "" {
 				t.Fatalf("seed %d, %v (-want +got):\n%s", seed, p.end, diff)
 			}
+			p.sameAsReference(t, "/metrics", openMetrics)
 		}
 		alive := slices.DeleteFunc(slots, func(s slot) bool { return s.series == nil })
 		if len(p.live) != len(alive) {

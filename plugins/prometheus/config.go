@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"path"
 	"slices"
 	"strings"
@@ -80,14 +81,14 @@ func (c *Config) Open(ctx context.Context, host *plugin.Host) (any, error) {
 	if err := registry.Register(out); err != nil {
 		return nil, fmt.Errorf("register the samples: %w", err)
 	}
-	handler := promhttp.HandlerFor(out.watch(prometheus.Gatherers{registry, host.Self}), promhttp.HandlerOpts{
+	full := promhttp.HandlerFor(out.watch(prometheus.Gatherers{registry, host.Self}), promhttp.HandlerOpts{
 		// What is wrong with one metric must not hide the others.
 		ErrorHandling:                       promhttp.ContinueOnError,
-		MaxRequestsInFlight:                 maxScrapes,
-		Timeout:                             scrapeTimeout,
 		EnableOpenMetrics:                   true,
 		EnableOpenMetricsTextCreatedSamples: true,
 	})
+	handler := http.TimeoutHandler(newScraper(out, host.Self, full), scrapeTimeout,
+		fmt.Sprintf("Exceeded configured timeout of %v.\n", scrapeTimeout))
 	page := plugin.Page{Path: c.Path, Doc: "metrics of this node's pods, for Prometheus", Handler: handler}
 	if err := host.Handle(page); err != nil {
 		return nil, fmt.Errorf("serve the page at %s: %w", c.Path, err)

@@ -1,12 +1,13 @@
 package prometheus
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/model"
 
 	"github.com/podjoule/podjoule/agent/measure"
@@ -18,11 +19,34 @@ type family struct {
 	name    string
 	counter bool
 	perUnit float64
-	// keys are the attributes that are labels.
+	// keys are the attributes that are labels, in the order of the metric.
 	keys []string
-	// machine describes series about the whole machine. Series about a part
-	// of it have two labels more.
-	machine, part *prometheus.Desc
+	// machine is what series about the whole machine look like. Series about a
+	// part of it have two labels more.
+	machine, part shape
+	// heads are the comments above the lines, by format.
+	heads [formats]string
+	// created is the name of the samples that tell when a counter was 0.
+	created string
+	// lines are those that the page may show, in its order.
+	lines []*line
+}
+
+// shape is the labels that series have in common.
+type shape struct {
+	desc *prometheus.Desc
+	// labels are sorted, as they are on the page; keys are the attributes, or
+	// the labels of the resource, which they show.
+	labels, keys []string
+}
+
+func newShape(name, help string, keyOf map[string]string) shape {
+	labels := slices.Sorted(maps.Keys(keyOf))
+	keys := make([]string, 0, len(labels))
+	for _, label := range labels {
+		keys = append(keys, keyOf[label])
+	}
+	return shape{desc: prometheus.NewDesc(name, help, labels, nil), labels: labels, keys: keys}
 }
 
 // newFamilies returns the families by the names of their metrics.
@@ -48,28 +72,62 @@ func newFamilies(metrics []*measure.Metric, renames plugin.Renames) (map[string]
 		if err := checkLabels(m.Attributes, named); err != nil {
 			return nil, err
 		}
-		var labels []string
+		keyOf := make(map[string]string, len(m.Attributes)+2)
 		for _, key := range m.Attributes {
-			labels = append(labels, named.Name(key))
+			keyOf[named.Name(key)] = key
 		}
-		families[m.Name] = &family{
+		f := &family{
 			name:    name,
 			counter: m.Kind == measure.Delta,
 			perUnit: baseUnit(m.Unit).size,
 			keys:    m.Attributes,
-			machine: prometheus.NewDesc(name, m.Help, labels, nil),
-			part:    prometheus.NewDesc(name, m.Help, slices.Concat(labels, []string{resourceKind, resourceID}), nil),
+			machine: newShape(name, m.Help, keyOf),
+			created: strings.TrimSuffix(name, "_total") + "_created",
 		}
+		keyOf[resourceKind], keyOf[resourceID] = resourceKind, resourceID
+		f.part = newShape(name, m.Help, keyOf)
+		for i := range f.heads {
+			f.heads[i] = f.head(format(i), m.Help)
+		}
+		families[m.Name] = f
 	}
 	return families, nil
 }
 
+// insert adds a line at its place.
+func (f *family) insert(l *line) {
+	at, _ := slices.BinarySearchFunc(f.lines, l, compareLines)
+	f.lines = slices.Insert(f.lines, at, l)
+}
+
+// remove takes a line away that was inserted.
+func (f *family) remove(l *line) {
+	if at, found := slices.BinarySearchFunc(f.lines, l, compareLines); found {
+		f.lines = slices.Delete(f.lines, at, at+1)
+	}
+}
+
+func compareLines(a, b *line) int { return a.compare(&b.labelSet) }
+
 // labelSet is the labels of a series, and their identity: series of one identity
 // would be one and the same to Prometheus.
 type labelSet struct {
-	desc     *prometheus.Desc
-	pairs    []*dto.LabelPair
+	shape *shape
+	// values are those of the shape's labels. They are parts of the identity,
+	// so that each of them is in memory once.
+	values   []string
 	identity string
+	// text is the labels as the page shows them.
+	text string
+}
+
+// compare orders the lines of a family as client_golang does: those with fewer
+// labels first, then by their values.
+func (s *labelSet) compare(other *labelSet) int {
+	if n := cmp.Compare(len(s.values), len(other.values)); n != 0 {
+		return n
+	}
+	return slices.Compare(s.values, other.values)
 }
 
 // labels returns the labels of a series. A missing attribute is an empty label.
@@ -80,24 +138,30 @@ func (f *family) labels(s *measure.Series) (labelSet, error) {
 				s.Metric.Name, a.Key)
 		}
 	}
-	var values []string
-	for _, key := range f.keys {
-		value, _ := s.Attribute(key)
-		values = append(values, value)
-	}
-	desc := f.machine
+	shape := &f.machine
 	if s.Resource.Kind != measure.LocalMachine {
-		desc = f.part
-		values = append(values, s.Resource.Kind, s.Resource.ID)
+		shape = &f.part
 	}
-	for i, value := range values {
+	values := make([]string, len(shape.labels))
+	identity := append(make([]byte, 0, 256), f.name...)
+	for i, label := range shape.labels {
+		value, _ := s.Attribute(shape.keys[i])
+		switch label {
+		case resourceKind:
+			value = s.Resource.Kind
+		case resourceID:
+			value = s.Resource.ID
+		}
 		// Prometheus takes UTF-8 only, and one bad label would cost the series.
 		values[i] = strings.ToValidUTF8(value, "\uFFFD")
-	}
-	return labelSet{
-		desc:  desc,
-		pairs: prometheus.MakeLabelPairs(desc, values),
 		// No UTF-8 text holds the byte that separates the values.
-		identity: f.name + "\xff" + strings.Join(values, "\xff"),
-	}, nil
+		identity = append(append(identity, 0xff), values[i]...)
+	}
+	set := labelSet{shape: shape, values: values, identity: string(identity)}
+	set.text = string(appendLabels(identity[:0], shape.labels, values))
+	rest := set.identity[len(f.name):]
+	for i, value := range values {
+		values[i], rest = rest[1:1+len(value)], rest[1+len(value):]
+	}
+	return set, nil
 }

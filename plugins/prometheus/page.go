@@ -1,10 +1,12 @@
 package prometheus
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // Describe describes nothing: that makes the collector an unchecked one, whose
@@ -15,20 +17,23 @@ func (o *output) Describe(chan<- *prometheus.Desc) {}
 // values of counters that ended a short time ago. It may be called at any time
 // and changes nothing.
 func (o *output) Collect(ch chan<- prometheus.Metric) {
-	points := o.points()
+	points := o.points(nil)
 	for i := range points {
 		ch <- &points[i]
 	}
 }
 
-// points copies what the page shows, so that a slow scrape holds up no batch.
-func (o *output) points() []point {
+// points copies what the page shows, in its order, so that a slow scrape holds up no batch. They
+// are appended to a slice, which may be nil.
+func (o *output) points(points []point) []point {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	points := make([]point, 0, len(o.lines))
-	for _, l := range o.lines {
-		if l.shown() {
-			points = append(points, point{line: l, value: l.shownValue()})
+	points = slices.Grow(points, len(o.lines))
+	for _, f := range o.shown {
+		for _, l := range f.lines {
+			if l.shown() {
+				points = append(points, point{line: l, value: l.shownValue()})
+			}
 		}
 	}
 	return points
@@ -45,30 +50,30 @@ func (l *line) shownValue() float64 {
 	return l.value / l.family.perUnit
 }
 
-// text returns the labels of a line for an error.
-func (l *line) text() string {
+// describe returns the labels of a line for an error.
+func (l *line) describe() string {
 	var parts []string
-	for _, pair := range l.pairs {
-		parts = append(parts, pair.GetName()+"="+pair.GetValue())
+	for i, label := range l.shape.labels {
+		parts = append(parts, label+"="+l.values[i])
 	}
 	return strings.Join(parts, ", ")
 }
 
-// point is a prometheus.Metric: a line with the value it had when the scrape
-// began. Of the line it uses only what never changes.
+// point is a line with the value it had when the scrape began. Of the line it uses
+// only what never changes. It is a prometheus.Metric, for formats that are not written here.
 type point struct {
 	line  *line
 	value float64
 }
 
 // Desc returns the description of the point's metric.
-func (p *point) Desc() *prometheus.Desc { return p.line.desc }
+func (p *point) Desc() *prometheus.Desc { return p.line.shape.desc }
 
-// Write fills in the labels, which all scrapes share, and the value.
+// Write fills in the labels and the value.
 func (p *point) Write(out *dto.Metric) error {
-	out.Label = p.line.pairs
+	out.Label = prometheus.MakeLabelPairs(p.line.shape.desc, p.line.values)
 	if p.line.family.counter {
-		out.Counter = &dto.Counter{Value: &p.value, CreatedTimestamp: p.line.created}
+		out.Counter = &dto.Counter{Value: &p.value, CreatedTimestamp: timestamppb.New(p.line.created)}
 		return nil
 	}
 	out.Gauge = &dto.Gauge{Value: &p.value}

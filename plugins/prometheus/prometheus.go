@@ -1,15 +1,16 @@
 package prometheus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/podjoule/podjoule/agent/measure"
 )
@@ -18,6 +19,7 @@ import (
 // scrapes just look.
 type output struct {
 	families map[string]*family
+	shown    []*family // in the order of the page
 	keep     time.Duration
 
 	failures metric.Int64Counter
@@ -44,7 +46,9 @@ type round struct{ n uint64 }
 type line struct {
 	labelSet
 	family  *family
-	created *timestamppb.Timestamp // of a counter: when it was 0
+	created time.Time // of a counter: when it was 0
+	// createdValue is that time as OpenMetrics shows it.
+	createdValue string
 
 	total uint64  // of a counter, in the unit of the samples
 	value float64 // of a gauge, in the unit of the samples
@@ -62,6 +66,7 @@ type line struct {
 func newOutput(families map[string]*family, keep time.Duration, failures metric.Int64Counter) *output {
 	return &output{
 		families: families,
+		shown:    slices.SortedFunc(maps.Values(families), func(a, b *family) int { return cmp.Compare(a.name, b.name) }),
 		keep:     keep,
 		failures: failures,
 		rounds:   make(map[time.Duration]*round),
@@ -117,7 +122,7 @@ func (o *output) take(b *measure.Batch, sample *measure.Sample, r *round) error 
 	case slices.Contains(b.Ended, s):
 		return nil // the series that follows it has the say already
 	default:
-		return fmt.Errorf("a sample of %s is left out: another series has the same labels, {%s}", s.Metric.Name, l.text())
+		return fmt.Errorf("a sample of %s is left out: another series has the same labels, {%s}", s.Metric.Name, l.describe())
 	}
 	l.round, l.seen = r, r.n
 	return nil
@@ -137,9 +142,11 @@ func (o *output) begin(s *measure.Series, start time.Time, r *round) (*line, err
 	if l == nil {
 		l = &line{labelSet: set, family: f, round: r}
 		if f.counter {
-			l.created = timestamppb.New(start)
+			l.created = start
+			l.createdValue = string(appendValue(nil, float64(start.UnixNano())/1e9, openMetricsFormat))
 		}
 		o.lines[set.identity] = l
+		f.insert(l)
 	}
 	o.live[s] = l
 	l.series++
@@ -165,8 +172,14 @@ func (o *output) end(s *measure.Series, now time.Time) {
 		l.ended = now
 		o.kept = append(o.kept, l)
 	default:
-		delete(o.lines, l.identity)
+		o.drop(l)
 	}
+}
+
+// drop takes a line off the page for good.
+func (o *output) drop(l *line) {
+	delete(o.lines, l.identity)
+	l.family.remove(l)
 }
 
 // dropKept drops the counters that were kept for long enough, and takes those
@@ -179,7 +192,7 @@ func (o *output) dropKept(now time.Time) {
 		case now.Sub(l.ended) <= o.keep:
 			return false
 		}
-		delete(o.lines, l.identity)
+		o.drop(l)
 		return true
 	})
 }

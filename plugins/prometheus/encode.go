@@ -1,0 +1,93 @@
+package prometheus
+
+import (
+	"bufio"
+	"bytes"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// format is one of the two texts that are written here, byte for byte as expfmt of
+// prometheus/common writes them.
+type format int
+
+const (
+	textFormat        format = iota // version 0.0.4
+	openMetricsFormat               // versions 0.0.1 and 1.0.0
+	formats
+)
+
+// head returns the comments above a family's lines.
+func (f *family) head(as format, help string) string {
+	name, kind := f.name, " gauge\n"
+	if f.counter {
+		kind = " counter\n"
+		if as == openMetricsFormat {
+			name = strings.TrimSuffix(name, "_total")
+		}
+	}
+	b := append([]byte("# HELP "+name+" "), appendEscaped(nil, help, as == openMetricsFormat)...)
+	return string(b) + "\n# TYPE " + name + kind
+}
+
+// appendLabels appends labels as both formats show them. The names need no quotes:
+// see checkLabels.
+func appendLabels(b []byte, labels, values []string) []byte {
+	separator := byte('{')
+	for i, label := range labels {
+		b = append(b, separator)
+		b = append(b, label...)
+		b = append(b, '=', '"')
+		b = appendEscaped(b, values[i], true)
+		b = append(b, '"')
+		separator = ','
+	}
+	if separator == ',' {
+		b = append(b, '}')
+	}
+	return b
+}
+
+// appendEscaped appends a text as both formats show it; quotes are escaped if wanted.
+func appendEscaped(b []byte, text string, quotes bool) []byte {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '\n':
+			b = append(b, '\\', 'n')
+		case c == '\\', quotes && c == '"':
+			b = append(b, '\\', c)
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
+// appendValue appends a number. In OpenMetrics it always looks like a float.
+func appendValue(b []byte, v float64, as format) []byte {
+	if v == 0 {
+		v = 0 // a negative zero is shown as any other
+	}
+	digits := len(b)
+	b = strconv.AppendFloat(b, v, 'g', -1, 64)
+	if as == openMetricsFormat && !math.IsNaN(v) && !math.IsInf(v, 0) && !bytes.ContainsAny(b[digits:], "e.") {
+		b = append(b, '.', '0')
+	}
+	return b
+}
+
+// write writes a point's lines. A writer that fails says so when it is flushed.
+func (p *point) write(w *bufio.Writer, as format) {
+	l := p.line
+	write := func(texts ...string) {
+		for _, text := range texts {
+			_, _ = w.WriteString(text)
+		}
+	}
+	write(l.family.name, l.text, " ")
+	_, _ = w.Write(append(appendValue(w.AvailableBuffer(), p.value, as), '\n'))
+	if as == openMetricsFormat && l.family.counter {
+		write(l.family.created, l.text, " ", l.createdValue, "\n")
+	}
+}
