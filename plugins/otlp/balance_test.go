@@ -57,11 +57,7 @@ func balance(t *testing.T, x *builder, random *rand.Rand) {
 		live = kept
 		random.Shuffle(len(b.Samples), func(i, j int) { b.Samples[i], b.Samples[j] = b.Samples[j], b.Samples[i] })
 
-		md, err := x.build(b, noSelf())
-		if err != nil {
-			t.Fatal(err)
-		}
-		requests, err := encode(md, 2000)
+		requests, err := x.requests(b, noSelf(), 2000)
 		if err != nil {
 			t.Fatal(err)
 		}

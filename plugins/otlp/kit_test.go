@@ -3,6 +3,7 @@ package otlp
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -91,6 +92,16 @@ func newBuild(temporality, identity string) *builder {
 	c := defaults()
 	c.Temporality, c.Identity = temporality, identity
 	return newBuilder(c, "1.2.3", "agent-1")
+}
+
+// build makes one request of a batch, of any size, and decodes it.
+func (x *builder) build(b *measure.Batch, self pmetric.ScopeMetricsSlice) (pmetric.Metrics, error) {
+	requests, err := x.requests(b, self, math.MaxInt)
+	if len(requests) == 0 {
+		return pmetric.NewMetrics(), err
+	}
+	md, bad := new(pmetric.ProtoUnmarshaler).UnmarshalMetrics(requests[0].body)
+	return md, errors.Join(err, bad)
 }
 
 func noSelf() pmetric.ScopeMetricsSlice { return pmetric.NewScopeMetricsSlice() }

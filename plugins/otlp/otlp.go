@@ -55,8 +55,7 @@ func newOutput(c *Config, host *plugin.Host, to endpoint, over client) (*output,
 // Write encodes the batch and queues it. It never waits for the receiver.
 func (o *output) Write(ctx context.Context, b *measure.Batch) error {
 	self, selfErr := o.collect(ctx)
-	md, buildErr := o.builder.build(b, self)
-	requests, err := encode(md, maxRequest)
+	requests, err := o.builder.requests(b, self, maxRequest)
 	var lost loss
 	for _, r := range requests {
 		gone := o.queue.push(r)
@@ -69,7 +68,7 @@ func (o *output) Write(ctx context.Context, b *measure.Batch) error {
 		full = fmt.Errorf("the queue of %d MiB is full: dropped %d requests with %d points: %s is down or too slow",
 			o.queue.limit>>20, lost.requests, lost.points, o.to)
 	}
-	return errors.Join(selfErr, buildErr, err, full)
+	return errors.Join(selfErr, err, full)
 }
 
 // collect returns the agent's own metrics.

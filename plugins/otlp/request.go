@@ -2,8 +2,8 @@ package otlp
 
 import (
 	"fmt"
-	"strings"
 	"time"
+	"unique"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -11,19 +11,6 @@ import (
 	"github.com/podjoule/podjoule/agent/measure"
 	"github.com/podjoule/podjoule/agent/plugin"
 )
-
-const (
-	serviceName = "podjoule"
-	scopeName   = "github.com/podjoule/podjoule"
-	// schemaURL is the version of the OpenTelemetry conventions that the
-	// attributes of the resources follow.
-	schemaURL = "https://opentelemetry.io/schemas/1.43.0"
-)
-
-// endDelay is how long after the window the end marker of a series is dated:
-// the series may have its last value in the same window, two points of one
-// series may not have one time, and Prometheus counts time in milliseconds.
-const endDelay = time.Millisecond
 
 // builder makes requests of batches and remembers the series between them.
 type builder struct {
@@ -35,24 +22,11 @@ type builder struct {
 
 	streams map[*measure.Series]*stream
 	node    string // the node's name, once a series told it
-	// groups are the resources of the request that is being built, by the
-	// identity of the pod's resource; the node's has none.
-	groups map[string]*group
-}
-
-// group is one resource of a request.
-type group struct {
-	resource pcommon.Resource
-	scopes   pmetric.ScopeMetricsSlice
-	// measured is the scope of the measured metrics, made with the first.
-	measured pmetric.MetricSlice
-	metrics  []metricPoints
-}
-
-// metricPoints are the points of one metric on one resource.
-type metricPoints struct {
-	metric *measure.Metric
-	points pmetric.NumberDataPointSlice
+	// frames are those of the last batches, by their interval.
+	frames map[time.Duration]*frame
+	// groups are the resources of the frame that is being built, by the
+	// identity of the pod's resource; the node's has the zero handle.
+	groups map[unique.Handle[string]]*group
 }
 
 func newBuilder(c *Config, version, instance string) *builder {
@@ -63,157 +37,123 @@ func newBuilder(c *Config, version, instance string) *builder {
 		version:    version,
 		instance:   instance,
 		streams:    make(map[*measure.Series]*stream),
-		groups:     make(map[string]*group),
+		frames:     make(map[time.Duration]*frame),
+		groups:     make(map[unique.Handle[string]]*group),
 	}
 }
 
-// build makes a request of a batch and of the agent's own scopes, which may be
-// none. Resources, metrics and points stand in the order in which the batch
-// first names them. With an error, the request holds what could be encoded.
-func (x *builder) build(b *measure.Batch, self pmetric.ScopeMetricsSlice) (pmetric.Metrics, error) {
-	md := pmetric.NewMetrics()
-	defer clear(x.groups) // they would hold the request
-	var bad error
+// requests encodes a batch and the agent's own scopes, which may be none, in
+// requests of at most limit bytes each. Resources, metrics and points stand in
+// the order in which the batch first names them. With an error, the requests
+// hold what could be encoded.
+func (x *builder) requests(b *measure.Batch, own pmetric.ScopeMetricsSlice, limit int) ([]request, error) {
+	f, bad := x.filled(b)
+	if f == nil {
+		return nil, bad
+	}
+	ownPoints, scopes, err := x.own(own, f.node.end == 0)
+	if err != nil && bad == nil {
+		bad = err
+	}
+	whole := request{f.with(scopes), f.points + ownPoints}
+	if whole.points == 0 {
+		return nil, bad
+	}
+	requests, err := whole.within(limit)
+	if err != nil {
+		bad = err
+	}
+	return requests, bad
+}
+
+// filled returns a frame with the values of a batch. It is valid until the next
+// batch.
+func (x *builder) filled(b *measure.Batch) (*frame, error) {
+	f := x.frames[b.Interval]
+	if f != nil && f.fits(b, x.node) {
+		if f.told != "" {
+			x.node = f.told
+		}
+		for i := range b.Samples {
+			x.count(f.slots[i].stream, b, &b.Samples[i])
+		}
+		x.fill(f, b)
+		return f, nil
+	}
+	if len(b.Ended) > 0 {
+		clear(x.frames) // they would hold the series that end
+	}
+	f, bad := x.frame(b)
+	if f == nil {
+		return nil, bad
+	}
+	if len(b.Ended) == 0 {
+		x.frames[b.Interval] = f
+	}
+	x.fill(f, b)
+	return f, bad
+}
+
+// faulty tells a sample that cannot be sent.
+func faulty(sample *measure.Sample) bool {
+	_, counted := sample.Uint()
+	return sample.Series.Metric.Kind == measure.Delta && !counted
+}
+
+// count adds a sample to what is remembered of its series.
+func (x *builder) count(st *stream, b *measure.Batch, sample *measure.Sample) {
+	if x.cumulative && sample.Series.Metric.Kind == measure.Delta {
+		v, _ := sample.Uint()
+		st.add(v, pcommon.NewTimestampFromTime(b.StartOf(sample)))
+	}
+}
+
+// fill writes the values and times of all samples, which are counted.
+func (x *builder) fill(f *frame, b *measure.Batch) {
+	end, usual := pcommon.NewTimestampFromTime(b.End), pcommon.NewTimestampFromTime(b.Start)
+	at := f.slots
 	for i := range b.Samples {
-		if err := x.sample(md, b, &b.Samples[i]); err != nil && bad == nil {
-			bad = err
+		sample := &b.Samples[i]
+		if faulty(sample) {
+			continue
 		}
-	}
-	for _, s := range b.Ended {
-		x.end(md, b, s)
-	}
-	if self.Len() > 0 {
-		self.MoveAndAppendTo(x.group(md, "", nil).scopes)
-	}
-	if g := x.groups[""]; g != nil && x.node != "" && x.identity != Point {
-		g.resource.Attributes().PutStr("k8s.node.name", validText(x.node))
-	}
-	return md, bad
-}
-
-// sample adds the point of one sample.
-func (x *builder) sample(md pmetric.Metrics, b *measure.Batch, sample *measure.Sample) error {
-	s := sample.Series
-	v, counted := sample.Uint()
-	if s.Metric.Kind == measure.Delta && !counted {
-		return fmt.Errorf("encode %s: a delta must be an integer; this is a fault of the plugin that makes it", s.Metric.Name)
-	}
-	st := x.streams[s]
-	if st == nil {
-		st = newStream(s, x.identity, x.renames)
-		x.streams[s] = st
-	}
-	p := x.point(md, s, st)
-	p.SetTimestamp(pcommon.NewTimestampFromTime(b.End))
-	switch {
-	case s.Metric.Kind == measure.Delta:
-		start := pcommon.NewTimestampFromTime(b.StartOf(sample))
-		if x.cumulative {
-			st.add(v, start)
-			start, v = st.start, st.total
+		metric := sample.Series.Metric
+		v, counted := sample.Uint()
+		start := usual
+		switch {
+		case metric.Kind == measure.Delta && x.cumulative:
+			start, v = at[0].stream.start, at[0].stream.total
+		case sample.Span != 0:
+			start = pcommon.NewTimestampFromTime(b.StartOf(sample))
 		}
-		p.SetStartTimestamp(start)
-		setCount(p, v, s.Metric.Unit)
-	case counted:
-		setCount(p, v, s.Metric.Unit)
-	default:
-		p.SetDoubleValue(sample.Float() / s.Metric.Unit.Divisor())
-	}
-	return nil
-}
-
-// end forgets a series and marks its end, so that receivers do not show its
-// last value for longer. A delta needs no mark: what is not sent adds nothing.
-func (x *builder) end(md pmetric.Metrics, b *measure.Batch, s *measure.Series) {
-	st := x.streams[s]
-	if st == nil {
-		return // nothing of it was ever sent
-	}
-	delete(x.streams, s)
-	if s.Metric.Kind == measure.Delta && !x.cumulative {
-		return
-	}
-	p := x.point(md, s, st)
-	p.SetStartTimestamp(st.start)
-	p.SetTimestamp(pcommon.NewTimestampFromTime(b.End.Add(endDelay)))
-	p.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
-}
-
-// point adds an empty point of a series, with its attributes.
-func (x *builder) point(md pmetric.Metrics, s *measure.Series, st *stream) pmetric.NumberDataPoint {
-	if node, ok := s.Attribute("node"); ok {
-		x.node = node
-	}
-	p := x.points(x.group(md, st.pod, s), s.Metric).AppendEmpty()
-	st.attributes.CopyTo(p.Attributes())
-	return p
-}
-
-// group returns the resource of a pod, or of the node where the identity is empty.
-func (x *builder) group(md pmetric.Metrics, pod string, s *measure.Series) *group {
-	if g := x.groups[pod]; g != nil {
-		return g
-	}
-	rm := md.ResourceMetrics().AppendEmpty()
-	rm.SetSchemaUrl(schemaURL)
-	g := &group{resource: rm.Resource(), scopes: rm.ScopeMetrics()}
-	x.groups[pod] = g
-
-	attributes := g.resource.Attributes()
-	if pod == "" {
-		attributes.PutStr("service.name", serviceName)
-		attributes.PutStr("service.version", x.version)
-		if x.instance != "" {
-			attributes.PutStr("service.instance.id", x.instance)
+		n := ofCount(v, metric.Unit)
+		if !counted {
+			n = ofFloat(sample.Float() / metric.Unit.Divisor())
 		}
-		return g
+		f.put(&at[0], n, start, end)
+		at = at[1:]
 	}
-	resourceOf(s).put(attributes)
-	return g
 }
 
-// points returns the points of a metric on a resource.
-func (x *builder) points(g *group, metric *measure.Metric) pmetric.NumberDataPointSlice {
-	for _, m := range g.metrics { // a dozen: cheaper than a map
-		if m.metric == metric {
-			return m.points
-		}
+// own encodes the agent's own scopes, with the node's resource around them or
+// without.
+func (x *builder) own(scopes pmetric.ScopeMetricsSlice, whole bool) (points int, body []byte, err error) {
+	if scopes.Len() == 0 {
+		return 0, nil, nil
 	}
-	if len(g.metrics) == 0 {
-		scope := g.scopes.AppendEmpty()
-		scope.Scope().SetName(scopeName)
-		scope.Scope().SetVersion(x.version)
-		g.measured = scope.Metrics()
+	md := pmetric.NewMetrics()
+	g := newGroup(md)
+	if whole {
+		x.putNode(g)
 	}
-	m := g.measured.AppendEmpty()
-	m.SetName(metric.Name)
-	m.SetUnit(ucum(metric.Unit))
-	m.SetDescription(metric.Help)
-	var points pmetric.NumberDataPointSlice
-	switch {
-	case metric.Kind == measure.Gauge:
-		points = m.SetEmptyGauge().DataPoints()
-	case x.cumulative:
-		m.SetName(strings.TrimSuffix(metric.Name, "_delta"))
-		points = newSum(m, pmetric.AggregationTemporalityCumulative)
-	default:
-		points = newSum(m, pmetric.AggregationTemporalityDelta)
+	scopes.MoveAndAppendTo(g.scopes)
+	points = md.DataPointCount()
+	body, err = new(pmetric.ProtoMarshaler).MarshalMetrics(md)
+	if err == nil && !whole {
+		body, err = scopesOf(body)
 	}
-	g.metrics = append(g.metrics, metricPoints{metric, points})
-	return points
-}
-
-func newSum(m pmetric.Metric, temporality pmetric.AggregationTemporality) pmetric.NumberDataPointSlice {
-	sum := m.SetEmptySum()
-	sum.SetIsMonotonic(true)
-	sum.SetAggregationTemporality(temporality)
-	return sum.DataPoints()
-}
-
-// ucum returns a unit as OpenTelemetry writes it, in UCUM.
-func ucum(u measure.Unit) string {
-	if u == measure.Byte {
-		return "By"
+	if err != nil {
+		return 0, nil, fmt.Errorf("encode the agent's own metrics: %w", err)
 	}
-	return u.String()
+	return points, body, nil
 }

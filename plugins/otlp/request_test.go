@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/podjoule/podjoule/agent/measure"
@@ -98,11 +99,7 @@ func twoTicks() []*measure.Batch {
 func TestNothingToSend(t *testing.T) {
 	b := tick(0)
 	b.Retire(ofPod(memoryUsage, "never-seen"))
-	md, err := newBuild(Delta, Both).build(b, noSelf())
-	if err != nil {
-		t.Fatal(err)
-	}
-	requests, err := encode(md, maxRequest)
+	requests, err := newBuild(Delta, Both).requests(b, noSelf(), maxRequest)
 	if err != nil || len(requests) != 0 {
 		t.Errorf("got %d requests and error %v, want none", len(requests), err)
 	}
@@ -222,8 +219,9 @@ func TestConsumersAndResources(t *testing.T) {
 			map[string]any{"consumer_kind": "cgroup", "consumer_id": "/a\uFFFD"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			st := newStream(&tt.series, Both, plugin.Renames{"uid": "pod", "resource_kind": "part"})
-			if diff := cmp.Diff(tt.want, st.attributes.AsRaw()); diff != "" {
+			got := pcommon.NewMap()
+			putAttributes(got, &tt.series, Both, plugin.Renames{"uid": "pod", "resource_kind": "part"})
+			if diff := cmp.Diff(tt.want, got.AsRaw()); diff != "" {
 				t.Errorf("attributes (-want +got):\n%s", diff)
 			}
 		})

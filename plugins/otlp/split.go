@@ -12,22 +12,31 @@ type request struct {
 	points int
 }
 
-// encode turns metrics into requests of at most limit bytes each. It halves
-// what is larger: first by resource, then by scope, metric and point. It takes
-// the metrics apart.
-func encode(md pmetric.Metrics, limit int) ([]request, error) {
-	points := md.DataPointCount()
-	if points == 0 {
-		return nil, nil
+// within returns the request as it is, or where it has more than limit bytes and
+// points to spare, as several.
+func (r request) within(limit int) ([]request, error) {
+	if len(r.body) <= limit || r.points == 1 {
+		return []request{r}, nil
 	}
+	md, err := new(pmetric.ProtoUnmarshaler).UnmarshalMetrics(r.body)
+	if err != nil {
+		return nil, fmt.Errorf("split a request of %d points: %w", r.points, err)
+	}
+	return split(md, limit)
+}
+
+// split halves metrics until each part is within the limit: first by resource,
+// then by scope, metric and point. It takes the metrics apart.
+func split(md pmetric.Metrics, limit int) ([]request, error) {
+	points := md.DataPointCount()
 	var marshaler pmetric.ProtoMarshaler
 	if points > 1 && marshaler.MetricsSize(md) > limit {
 		left, right := halve(md)
-		first, err := encode(left, limit)
+		first, err := split(left, limit)
 		if err != nil {
 			return nil, err
 		}
-		second, err := encode(right, limit)
+		second, err := split(right, limit)
 		return append(first, second...), err
 	}
 	body, err := marshaler.MarshalMetrics(md)

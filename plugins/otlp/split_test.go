@@ -44,7 +44,7 @@ func TestSplit(t *testing.T) {
 				return md
 			}
 			want := lines(build())
-			requests, err := encode(build(), limit)
+			requests, err := newBuild(Cumulative, tt.identity).requests(b, selfScopes(ownMetrics(100)), limit)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,11 +82,7 @@ func TestSplitEndsAtAPoint(t *testing.T) {
 	b := tick(0)
 	b.Uint(ofPod(cpuTime, "a", "kind", strings.Repeat("x", 1000)), 1)
 	b.Uint(ofPod(cpuTime, "a", "kind", "small"), 2)
-	md, err := newBuild(Delta, Both).build(b, noSelf())
-	if err != nil {
-		t.Fatal(err)
-	}
-	requests, err := encode(md, 500)
+	requests, err := newBuild(Delta, Both).requests(b, noSelf(), 500)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,9 +3,9 @@ package otlp
 import (
 	"math"
 	"strings"
+	"unique"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/podjoule/podjoule/agent/measure"
 	"github.com/podjoule/podjoule/agent/plugin"
@@ -23,10 +23,8 @@ const (
 // stream is what is remembered of a series from its first sample to its end.
 type stream struct {
 	// pod is the identity of the pod's resource on which the points stand, and
-	// empty for the node's.
-	pod string
-	// attributes are those of the points, under the names that are shown.
-	attributes pcommon.Map
+	// the zero handle for the node's.
+	pod unique.Handle[string]
 	// start and total are kept for cumulative sums: when the first window
 	// began, and what was counted since.
 	start pcommon.Timestamp
@@ -34,13 +32,20 @@ type stream struct {
 }
 
 // newStream prepares a series for being sent.
-func newStream(s *measure.Series, identity string, renames plugin.Renames) *stream {
-	st := &stream{attributes: pcommon.NewMap()}
-	_, ofPod := s.Attribute("uid")
-	if ofPod && identity != Point {
-		st.pod = resourceOf(s).identity()
+func newStream(s *measure.Series, identity string) *stream {
+	st := new(stream)
+	if _, ofPod := s.Attribute("uid"); ofPod && identity != Point {
+		st.pod = unique.Make(resourceOf(s).identity())
 	}
-	put := func(key, value string) { st.attributes.PutStr(renames.Name(key), validText(value)) }
+	return st
+}
+
+// putAttributes writes the attributes of the points of a series, under the names
+// that are shown.
+func putAttributes(to pcommon.Map, s *measure.Series, identity string, renames plugin.Renames) {
+	_, ofPod := s.Attribute("uid")
+	to.EnsureCapacity(len(s.Attributes))
+	put := func(key, value string) { to.PutStr(renames.Name(key), validText(value)) }
 	for _, a := range s.Attributes {
 		if identity == Resource && onResource(s, a.Key, ofPod) {
 			continue
@@ -63,7 +68,6 @@ func newStream(s *measure.Series, identity string, renames plugin.Renames) *stre
 			put(keyConsumerID, s.Consumer.ID)
 		}
 	}
-	return st
 }
 
 // validText makes a value fit for protobuf. The path of a cgroup may be any bytes,
@@ -79,14 +83,21 @@ func (st *stream) add(v uint64, start pcommon.Timestamp) {
 	st.total += v
 }
 
-// setCount writes a counted value in the unit that the metric shows.
-func setCount(p pmetric.NumberDataPoint, v uint64, unit measure.Unit) {
+// number is a value as it is encoded.
+type number struct {
+	bits   uint64
+	double bool
+}
+
+func ofFloat(v float64) number { return number{math.Float64bits(v), true} }
+
+// ofCount returns a counted value in the unit that the metric shows.
+func ofCount(v uint64, unit measure.Unit) number {
 	switch {
 	case unit.Divisor() != 1:
-		p.SetDoubleValue(float64(v) / unit.Divisor())
+		return ofFloat(float64(v) / unit.Divisor())
 	case v > math.MaxInt64: // a rounded number is better than a negative one
-		p.SetDoubleValue(float64(v))
-	default:
-		p.SetIntValue(int64(v))
+		return ofFloat(float64(v))
 	}
+	return number{v, false}
 }
