@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/encoding/gzip"
+	_ "google.golang.org/grpc/encoding/gzip" // replies are compressed as requests are
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
@@ -41,9 +41,11 @@ func newGRPC(to endpoint, version string, more ...grpc.DialOption) (*grpcClient,
 		grpc.WithDisableServiceConfig(), // or a DNS record could set other rules for retries
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodecV2(codec{}),
-			grpc.UseCompressor(gzip.Name),
 			grpc.MaxCallRecvMsgSize(maxReply),
 		),
+		// The way that is not deprecated has one level for the whole program,
+		// the slow one, and makes its 0.8 MB anew after a while.
+		grpc.WithCompressor(newZipper()), //nolint:staticcheck // it stays throughout 1.x, and no other has a level of its own
 		// By default gRPC waits for up to two minutes before it connects again.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: firstWait, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxWait / 3},

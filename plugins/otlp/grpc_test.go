@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"context"
 	"io"
 	"log"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
@@ -99,6 +101,45 @@ func TestGRPCAnswers(t *testing.T) {
 		if err == nil || err.Error() != want {
 			t.Errorf("%v: got error %v, want %q", tt.code, err, want)
 		}
+	}
+}
+
+// TestGRPCRequest shows that requests are compressed on the wire, and whole where
+// they arrive.
+func TestGRPCRequest(t *testing.T) {
+	r, seen := new(receiver), make(compression, 10)
+	s := grpc.NewServer(grpc.StatsHandler(seen))
+	pmetricotlp.RegisterGRPCServer(s, r)
+	c := grpcTo(t, listenGRPC(t, s))
+	x, b := newBuild(Delta, Both), fullNode()
+	for range 2 { // the compressor is used again
+		requests, err := x.requests(b, noSelf(), maxRequest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.export(t.Context(), requests[0].body); err != nil {
+			t.Fatal(err)
+		}
+		if ratio := <-seen; ratio > 0.2 {
+			t.Errorf("a request has %.2f of its size on the wire, want 0.2 at most", ratio)
+		}
+	}
+	for _, got := range r.got {
+		if n := got.DataPointCount(); n != len(b.Samples) {
+			t.Errorf("%d points arrived, want %d", n, len(b.Samples))
+		}
+	}
+}
+
+// compression tells of each request what part of its bytes a server received.
+type compression chan float64
+
+func (compression) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
+func (compression) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (compression) HandleConn(context.Context, stats.ConnStats)                       {}
+func (c compression) HandleRPC(_ context.Context, s stats.RPCStats) {
+	if in, ok := s.(*stats.InPayload); ok {
+		c <- float64(in.CompressedLength) / float64(in.Length)
 	}
 }
 

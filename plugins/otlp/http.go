@@ -2,7 +2,6 @@ package otlp
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -26,7 +25,7 @@ type httpClient struct {
 	to      endpoint
 	version string
 	http    *http.Client
-	gzip    *gzip.Writer
+	zip     zipper
 }
 
 // transport returns the way to a real receiver.
@@ -40,10 +39,8 @@ func transport() *http.Transport {
 }
 
 func newHTTP(to endpoint, version string, through http.RoundTripper) *httpClient {
-	// Only a level that does not exist makes an error.
-	zip, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed)
 	return &httpClient{
-		to: to, version: version, gzip: zip,
+		to: to, version: version, zip: newZipper(),
 		http: &http.Client{
 			Transport: through,
 			// A redirect would turn the POST into a GET, or carry data to a
@@ -57,9 +54,7 @@ func (c *httpClient) export(ctx context.Context, request []byte) (answer, error)
 	// The transport may read the body even after it answered, so each attempt
 	// has its own.
 	body := new(bytes.Buffer)
-	c.gzip.Reset(body)
-	_, err := c.gzip.Write(request)
-	if err := errors.Join(err, c.gzip.Close()); err != nil {
+	if err := c.zip.Do(body, request); err != nil {
 		return answer{code: noAnswer}, fmt.Errorf("compress a request: %w", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.to.String(), body)
@@ -67,7 +62,7 @@ func (c *httpClient) export(ctx context.Context, request []byte) (answer, error)
 		return answer{code: noAnswer}, fmt.Errorf("prepare a request to %s: %w", c.to, err)
 	}
 	req.Header.Set("Content-Type", protobufType)
-	req.Header.Set("Content-Encoding", "gzip")
+	req.Header.Set("Content-Encoding", c.zip.Type())
 	req.Header.Set("User-Agent", serviceName+"/"+c.version)
 
 	resp, err := c.http.Do(req)
