@@ -36,6 +36,7 @@ func arrows() map[string][]string {
 		"token":                   nil,
 		"simnode":                 nil,
 		"deploy/kubernetes":       nil,
+		"scripts/specpower":       nil,
 		"docs":                    append([]string{"plugins/k8s", "cgroup", "token"}, contract...),
 		"plugins/*":               contract,
 		"plugins/k8s":             append([]string{"cgroup", "token"}, contract...),
