@@ -4,6 +4,7 @@ import (
 	"github.com/podjoule/podjoule/agent/plugin"
 	"github.com/podjoule/podjoule/plugins/attribution"
 	"github.com/podjoule/podjoule/plugins/csv"
+	"github.com/podjoule/podjoule/plugins/estimate"
 	"github.com/podjoule/podjoule/plugins/k8s"
 	"github.com/podjoule/podjoule/plugins/otlp"
 	"github.com/podjoule/podjoule/plugins/prometheus"
@@ -18,6 +19,7 @@ const defaultOutput = "csv"
 func builtin() []plugin.Plugin {
 	return []plugin.Plugin{
 		k8s.Plugin(),
+		estimate.Plugin(),
 
 		attribution.Plugin(),
 
