@@ -11,7 +11,7 @@ import (
 )
 
 // maxWatts is what no thread of a server of a micro-architecture in the lists takes: above it the
-// number of threads is wrong, or the server is from before 2010.
+// number of threads is wrong, or the server is too old to say anything about those of today.
 const maxWatts = 15
 
 // machine is one published result: a server, measured as a whole.
