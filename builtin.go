@@ -8,6 +8,7 @@ import (
 	"github.com/podjoule/podjoule/plugins/k8s"
 	"github.com/podjoule/podjoule/plugins/otlp"
 	"github.com/podjoule/podjoule/plugins/prometheus"
+	"github.com/podjoule/podjoule/plugins/rapl"
 )
 
 // defaultOutput runs when a configuration has no table of any output.
@@ -19,6 +20,7 @@ const defaultOutput = "csv"
 func builtin() []plugin.Plugin {
 	return []plugin.Plugin{
 		k8s.Plugin(),
+		rapl.Plugin(),
 		estimate.Plugin(),
 
 		attribution.Plugin(),
