@@ -1,6 +1,7 @@
 package rapl
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,6 +157,16 @@ func TestRightsThatAreNeeded(t *testing.T) {
 		said := explain(statusNoPermission, os.ErrPermission).Error()
 		if strings.Contains(said, remedy) != ((remedy == remedyRoot) == (os.Geteuid() == 0)) {
 			t.Errorf("user %d is told %q", os.Geteuid(), said)
+		}
+	}
+}
+
+// The limit of open files is named, whichever one it is.
+func TestFilesRunOut(t *testing.T) {
+	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE} {
+		err := fmt.Errorf("open energy_uj: %w", errno)
+		if st := statusOf(err); st != statusReadError || !strings.Contains(explain(st, err).Error(), "ulimit -n") {
+			t.Errorf("%v: status %s, %v", errno, st, explain(st, err))
 		}
 	}
 }
