@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,7 @@ type attribution struct {
 	nodeNow, nodeBefore nodeTime
 	statErr             error // of reading the node's time until now
 
+	node            string // its name, once a pod told it
 	divider         divider
 	weights, shares []uint64
 
@@ -81,9 +83,9 @@ func (a *attribution) Apply(ctx context.Context, b *measure.Batch) error {
 				}
 				a.podOf(s.Series).used += n
 			}
-		case m.Unit == measure.Microjoule && m.Kind == measure.Delta:
+		case isEnergy(m):
 			if n, ok := s.Uint(); ok {
-				a.domainOf(s.Series).add(n, b.StartOf(s), b.End)
+				a.domainOf(s.Series).add(n, isIdle(s.Series), b.StartOf(s), b.End)
 			}
 		}
 	}
@@ -99,6 +101,18 @@ func (a *attribution) Apply(ctx context.Context, b *measure.Batch) error {
 	}
 	a.divideAll(ctx, b)
 	return nil
+}
+
+// isEnergy tells what meters and models count from bands and differences of it, whose
+// names go on after the word.
+func isEnergy(m *measure.Metric) bool {
+	return m.Unit == measure.Microjoule && m.Kind == measure.Delta && strings.HasSuffix(m.Name, "_energy")
+}
+
+// isIdle tells the idle part of an energy that a model tells apart.
+func isIdle(s *measure.Series) bool {
+	part, _ := s.Attribute(keyPart)
+	return part == "idle"
 }
 
 // isTotal tells the total from the parts of CPU time.
@@ -129,6 +143,9 @@ func (a *attribution) podOf(s *measure.Series) *pod {
 	p := a.pods[s]
 	if p != nil {
 		return p
+	}
+	if node, ok := s.Attribute(keyNode); ok {
+		a.node = node
 	}
 	p = &pod{cpu: s, since: make([]uint64, len(a.slots)), energy: make([]*measure.Series, len(a.slots)*len(a.config.Policies))}
 	a.pods[s] = p
@@ -174,7 +191,9 @@ func (a *attribution) bury(b *measure.Batch) {
 		for _, p := range a.ordered {
 			retire(b, a.energyOf(p, d))
 		}
-		delete(a.domains, d.measured)
+		for _, s := range d.measured {
+			delete(a.domains, s)
+		}
 		a.slots[d.index] = nil
 	}
 	gone := func(p *pod) bool { return p.ended }

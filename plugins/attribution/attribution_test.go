@@ -218,3 +218,45 @@ func TestWindowsThatDoNotFit(t *testing.T) {
 		t.Errorf("after it: %v, want the pod to have 8 J", got)
 	}
 }
+
+// A model that tells idle energy apart is believed, and bands around it are no energy.
+func TestIdleEnergyThatIsToldApart(t *testing.T) {
+	r := newRig(t)
+	metric := &measure.Metric{Name: "estimated_energy", Unit: measure.Microjoule, Kind: measure.Delta}
+	band := &measure.Metric{Name: "estimated_energy_low", Unit: measure.Microjoule, Kind: measure.Delta}
+	series := func(m *measure.Metric, part string) *measure.Series {
+		return &measure.Series{Metric: m, Resource: measure.Resource{Kind: measure.LocalMachine}, Consumer: measure.Consumer{Kind: measure.LocalMachine},
+			Attributes: []measure.Attribute{{Key: "domain", Value: "server"}, {Key: "part", Value: part}, {Key: "quality", Value: "estimated"}, {Key: "source", Value: "model"}}}
+	}
+	still, work, low := series(metric, "idle"), series(metric, "dynamic"), series(band, "idle")
+	r.work(time.Second, time.Second)
+	r.apply(0, func(b *measure.Batch) { b.Uint(r.cpu("a"), 0) })
+	r.work(2*time.Second, 2*time.Second)
+	b := r.apply(time.Second, func(b *measure.Batch) {
+		b.Uint(r.cpu("a"), uint64(time.Second))
+		b.Uint(still, 40*joule)
+		b.Uint(work, 30*joule)
+		b.Uint(low, 5*joule)
+	})
+	got := told(b)
+	delete(got, metric.Name)
+	delete(got, band.Name)
+	want := map[string]uint64{"a": 15 * joule, "energy_idle": 40 * joule, "energy_system": 15 * joule, "energy_unattributed": 0}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	for i := range b.Samples {
+		if x := b.Samples[i].Series; x.Metric.Name == "pod_energy" {
+			if quality, _ := x.Attribute(keyQuality); quality != "estimated" {
+				t.Errorf("the quality of %v is not that of the model", x.Attributes)
+			}
+		}
+	}
+	r.apply(time.Second, func(b *measure.Batch) {
+		b.Uint(r.cpu("a"), 0)
+		b.Retire(still, work)
+	})
+	if len(r.domains) != 0 {
+		t.Errorf("%d domains are kept", len(r.domains))
+	}
+}

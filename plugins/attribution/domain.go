@@ -12,12 +12,14 @@ import (
 // domain is a part of the node whose energy a meter counts, such as the package of a
 // socket. Domains that overlap are divided each on its own, and never added up.
 type domain struct {
-	index    int // of what pods hold about it
-	measured *measure.Series
+	index    int               // of what pods hold about it
+	measured []*measure.Series // its energy: one, or one of each part that a model tells apart
 	idle     idle
 	ended    bool
 
 	pending    uint64    // energy that is not divided yet, in µJ
+	still      uint64    // of that, what is known to be idle, since it was told apart
+	apart      bool      // idle energy is told apart
 	from, upto time.Time // when that was used; zero for none
 	end        time.Time // of what was divided last
 	node       nodeTime  // then
@@ -31,8 +33,13 @@ func (a *attribution) domainOf(s *measure.Series) *domain {
 	if d != nil {
 		return d
 	}
+	if d = a.otherPart(s); d != nil {
+		d.measured = append(d.measured, s)
+		a.domains[s] = d
+		return d
+	}
 	name, _ := s.Attribute(keyDomain)
-	d = &domain{measured: s, idle: a.config.idleOf(name)}
+	d = &domain{measured: []*measure.Series{s}, idle: a.config.idleOf(name)}
 	if d.index = slices.Index(a.slots, nil); d.index < 0 {
 		d.index = len(a.slots)
 		a.slots = append(a.slots, nil)
@@ -50,12 +57,37 @@ func (a *attribution) domainOf(s *measure.Series) *domain {
 	return d
 }
 
+// otherPart returns the domain whose energy is told in parts, of which a series is another.
+func (a *attribution) otherPart(s *measure.Series) *domain {
+	if _, ok := s.Attribute(keyPart); !ok {
+		return nil
+	}
+	for _, d := range a.slots {
+		if d == nil {
+			continue
+		}
+		first := d.measured[0]
+		same := first.Metric == s.Metric && first.Resource == s.Resource && len(first.Attributes) == len(s.Attributes)
+		for i := 0; same && i < len(s.Attributes); i++ {
+			same = s.Attributes[i] == first.Attributes[i] || s.Attributes[i].Key == keyPart
+		}
+		if same {
+			return d
+		}
+	}
+	return nil
+}
+
 // add takes energy that was used in some time.
-func (d *domain) add(n uint64, start, end time.Time) {
+func (d *domain) add(n uint64, still bool, start, end time.Time) {
 	if d.from.IsZero() {
 		d.from = start
 	}
 	d.pending += n
+	if still {
+		d.still += n
+		d.apart = true
+	}
 	d.upto = end
 }
 
@@ -87,7 +119,7 @@ func (a *attribution) divide(ctx context.Context, d *domain, b *measure.Batch) {
 	for _, p := range a.ordered {
 		p.since[d.index] = p.used
 	}
-	d.end, d.from, d.pending = d.upto, time.Time{}, 0
+	d.end, d.from, d.pending, d.still = d.upto, time.Time{}, 0, 0
 	if a.statErr == nil {
 		d.node = a.nodeNow
 	} else {
@@ -136,6 +168,9 @@ func (a *attribution) first() *domain {
 func (a *attribution) divideBy(policy int, d *domain, b *measure.Batch, node nodeTime, passed time.Duration) {
 	n := len(a.ordered)
 	idle, known := d.idle.energy(d.pending, passed)
+	if d.apart {
+		idle, known = d.still, true
+	}
 	weights, active := a.weights, d.pending-idle
 	if a.config.Policies[policy] == byUsage {
 		idle, active, known = 0, d.pending, true
@@ -184,7 +219,7 @@ func (d *domain) span(b *measure.Batch) time.Duration {
 func (a *attribution) begin(p *pod, d *domain, policy int) *measure.Series {
 	attributes := slices.DeleteFunc(slices.Clone(p.cpu.Attributes), func(x measure.Attribute) bool { return x.Key == keyKind })
 	s := &measure.Series{
-		Metric: a.metrics.pod, Resource: d.measured.Resource, Consumer: p.cpu.Consumer,
+		Metric: a.metrics.pod, Resource: d.measured[0].Resource, Consumer: p.cpu.Consumer,
 		Attributes: describe(attributes, d, a.config.Policies[policy]),
 	}
 	a.energyOf(p, d)[policy] = s
@@ -193,11 +228,11 @@ func (a *attribution) begin(p *pod, d *domain, policy int) *measure.Series {
 
 func (a *attribution) nodeSeries(m *measure.Metric, d *domain, policy string) *measure.Series {
 	var attributes []measure.Attribute
-	if node, ok := d.measured.Attribute(keyNode); ok {
-		attributes = append(attributes, measure.Attribute{Key: keyNode, Value: node})
+	if a.node != "" {
+		attributes = append(attributes, measure.Attribute{Key: keyNode, Value: a.node})
 	}
 	return &measure.Series{
-		Metric: m, Resource: d.measured.Resource, Consumer: measure.Consumer{Kind: measure.LocalMachine},
+		Metric: m, Resource: d.measured[0].Resource, Consumer: measure.Consumer{Kind: measure.LocalMachine},
 		Attributes: describe(attributes, d, policy),
 	}
 }
@@ -205,7 +240,7 @@ func (a *attribution) nodeSeries(m *measure.Metric, d *domain, policy string) *m
 // describe adds how an energy is known and divided.
 func describe(attributes []measure.Attribute, d *domain, policy string) []measure.Attribute {
 	for _, key := range []string{keyDomain, keyQuality, keySource} {
-		if value, ok := d.measured.Attribute(key); ok {
+		if value, ok := d.measured[0].Attribute(key); ok {
 			attributes = append(attributes, measure.Attribute{Key: key, Value: value})
 		}
 	}

@@ -11,6 +11,7 @@ const (
 	keyKind    = "kind"
 	keyNode    = "node"
 	keyDomain  = "domain"
+	keyPart    = "part"
 	keyPolicy  = "policy"
 	keyQuality = "quality"
 	keySource  = "source"

@@ -112,7 +112,7 @@ func (x *story) check(b *measure.Batch) {
 	}
 	for policy, sums := range x.told {
 		for _, d := range x.domains {
-			m, _ := d.measured.Attribute(keyDomain)
+			m, _ := d.measured[0].Attribute(keyDomain)
 			if sums[m]+d.pending != x.measured[m] {
 				x.t.Fatalf("%s by %s: %d µJ are told and %d are to come, %d were measured", m, x.config.Policies[policy], sums[m], d.pending, x.measured[m])
 			}

@@ -94,7 +94,7 @@ func openStat(procfs string) (*statFile, error) {
 func (f *statFile) read() (nodeTime, error) {
 	for {
 		n, err := unix.Pread(f.fd, f.buf[:], 0)
-		if err == unix.EINTR {
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {

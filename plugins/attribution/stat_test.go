@@ -10,9 +10,9 @@ import (
 )
 
 func TestParseStat(t *testing.T) {
-	const real = "cpu  10132153 290696 3084719 46828483 16683 0 25195 175628 1000 200\ncpu0 1393280 32966 572056 13343292 6130 0 17875 23933 0 0\nintr 1462898\n"
+	const captured = "cpu  10132153 290696 3084719 46828483 16683 0 25195 175628 1000 200\ncpu0 1393280 32966 572056 13343292 6130 0 17875 23933 0 0\nintr 1462898\n"
 	busy := uint64(10132153+290696+3084719+25195) * uint64(10*time.Millisecond)
-	got, err := parseStat([]byte(real))
+	got, err := parseStat([]byte(captured))
 	want := nodeTime{busy: busy, all: busy + uint64(46828483+16683)*uint64(10*time.Millisecond)}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(nodeTime{})); err != nil || diff != "" {
 		t.Errorf("%v: what was stolen, and guests a second time, are nobody's: -want +got\n%s", err, diff)
