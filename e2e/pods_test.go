@@ -91,7 +91,7 @@ func checkMemory(t *testing.T, a *agent, pods []pod) {
 func checkNoOthers(t *testing.T, a *agent, pods []pod) {
 	t.Helper()
 	got, want := make(map[string]bool), make(map[string]bool)
-	for _, s := range a.all(func(sample) bool { return true }) {
+	for _, s := range a.all(func(s sample) bool { return s.columns["consumer_kind"] != "terminated_pods" }) {
 		got[s.columns["uid"]+" "+s.columns["namespace"]+"/"+s.columns["name"]] = true
 	}
 	for _, p := range pods {
