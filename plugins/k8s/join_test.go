@@ -273,6 +273,7 @@ func TestBirthsByScanning(t *testing.T) {
 	r.run(template("shop", "second"))
 	r.start()
 	r.firstList(t)
+	eventually(t, "that the kernel refuses", func() bool { return r.Ready() != nil })
 	r.tick()
 	if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "fs.inotify.max_user_watches") {
 		t.Errorf("ready: %v, want the setting named", err)
