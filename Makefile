@@ -52,6 +52,10 @@ profile: ## show where a tick spends its time
 performance: ## measure what discovery costs the API server, and write its part of docs/performance.md anew
 	go test ./docs -run TestDiscoveryCosts -update -count=1
 
+.PHONY: accuracy
+accuracy: ## divide the energy of a simulated node whose truth is known, and write docs/accuracy.md anew
+	go test ./accuracy -run TestAccuracyDocument -update -count=1
+
 .PHONY: e2e
 e2e: ## run the end-to-end tests on a real node, which it makes here (root; the first time builds Kubernetes)
 	e2e/run

@@ -37,6 +37,7 @@ func arrows() map[string][]string {
 		"simnode":                 nil,
 		"deploy/kubernetes":       nil,
 		"scripts/specpower":       nil,
+		"accuracy":                append([]string{"plugins/attribution", "plugins/k8s", "plugins/rapl", "cgroup"}, contract...),
 		"docs":                    append([]string{"plugins/k8s", "cgroup", "token"}, contract...),
 		"plugins/*":               contract,
 		"plugins/k8s":             append([]string{"cgroup", "token"}, contract...),
