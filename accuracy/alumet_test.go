@@ -92,7 +92,7 @@ func (u *usage) at(second int) float64 {
 		case p.second > second && i > 0:
 			before := u.points[i-1]
 			passed := float64(second-before.second) / float64(p.second-before.second)
-			return before.cpus + passed*(p.cpus-before.cpus)
+			return before.cpus + float64(passed*(p.cpus-before.cpus)) // rounded, as on every processor
 		}
 	}
 	return 0
