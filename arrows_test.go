@@ -26,7 +26,7 @@ const module = "github.com/podjoule/podjoule"
 func arrows() map[string][]string {
 	contract := []string{"agent/plugin", "agent/measure"}
 	return map[string][]string{
-		".":                       {"agent", "agent/plugin", "agent/measure", "cgroup", "token", "simnode", "plugins/*"},
+		".":                       {"agent", "agent/plugin", "agent/measure", "cgroup", "token", "sysfs", "simnode", "plugins/*"},
 		"agent":                   contract,
 		"agent/plugin":            {"agent/measure"},
 		"agent/plugin/plugintest": contract,
@@ -34,6 +34,7 @@ func arrows() map[string][]string {
 		"cgroup":                  nil,
 		"cgroup/cgrouptest":       nil,
 		"token":                   nil,
+		"sysfs":                   nil,
 		"simnode":                 nil,
 		"deploy/kubernetes":       nil,
 		"scripts/specpower":       nil,
@@ -41,6 +42,7 @@ func arrows() map[string][]string {
 		"docs":                    append([]string{"plugins/k8s", "cgroup", "token"}, contract...),
 		"plugins/*":               contract,
 		"plugins/k8s":             append([]string{"cgroup", "token"}, contract...),
+		"plugins/rapl":            append([]string{"sysfs"}, contract...),
 	}
 }
 

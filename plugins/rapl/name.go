@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"github.com/podjoule/podjoule/agent/measure"
+	"github.com/podjoule/podjoule/sysfs"
 )
 
 // place is what a zone measures. Zones of one place that are different dies add up;
@@ -55,33 +56,19 @@ func parsePackage(name string) (socket, die uint64, dies, ok bool) {
 		return 0, 0, false, false
 	}
 	first, second, dies := strings.Cut(rest, "-die-")
-	socket, ok = parseIndex(first)
+	socket, ok = sysfs.ParseIndex(first)
 	if ok && dies {
-		die, ok = parseIndex(second)
+		die, ok = sysfs.ParseIndex(second)
 	}
 	return socket, die, dies, ok
 }
 
-// parseIndex parses a number as the kernel writes it, without sign or leading zeros.
-func parseIndex(text string) (uint64, bool) {
-	n, err := strconv.ParseUint(text, 10, 32)
-	return n, err == nil && strconv.FormatUint(n, 10) == text
-}
-
-// longestName is what is kept of a name; the kernel's own have 30 bytes at most.
-const longestName = 64
-
-// cleanName makes a name of a file's text. Bytes that no output could show become
-// U+FFFD, as does a slash, which stands between names. An empty name is the folder's.
+// cleanName makes a name of a file's text. A slash, which stands between names, becomes
+// U+FFFD. An empty name is the folder's.
 func cleanName(text []byte, folder string) string {
-	name := strings.TrimSpace(string(text[:min(len(text), longestName)]))
+	name := sysfs.Name(text)
 	if name == "" {
-		name = folder
+		name = sysfs.Name([]byte(folder))
 	}
-	return strings.Map(func(r rune) rune {
-		if r == '/' || !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, name)
+	return strings.ReplaceAll(name, "/", string(unicode.ReplacementChar))
 }

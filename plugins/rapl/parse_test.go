@@ -4,42 +4,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/podjoule/podjoule/agent/measure"
 )
-
-func TestParseNumber(t *testing.T) {
-	f := func(text string, want uint64, ok bool) {
-		t.Helper()
-		if got, err := parseNumber([]byte(text)); got != want || (err == nil) != ok {
-			t.Errorf("%q: %d, %v; want %d, %v", text, got, err, want, ok)
-		}
-	}
-	f("0\n", 0, true)
-	f("262143328850\n", 262_143_328_850, true)
-	f("00007", 7, true)
-	f("18446744073709551615\n", math.MaxUint64, true)
-	for _, bad := range []string{"", "\n", "-1\n", "+1\n", "1 \n", "1\n\n", "1.5\n", "0x1\n", "18446744073709551616\n", "99999999999999999999999\n", "１\n"} {
-		f(bad, 0, false)
-	}
-}
-
-func FuzzParseNumber(f *testing.F) {
-	for _, seed := range []string{"0\n", "262143328850\n", "18446744073709551616", "", "1\n2"} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		got, err := parseNumber(text)
-		want, wantErr := strconv.ParseUint(strings.TrimSuffix(string(text), "\n"), 10, 64)
-		if (err == nil) != (wantErr == nil) || err == nil && got != want {
-			t.Errorf("%q: %d, %v; want %d, %v", text, got, err, want, wantErr)
-		}
-	})
-}
 
 // A29, K12: names with dies, and names that nobody knows.
 func TestPlaceOf(t *testing.T) {

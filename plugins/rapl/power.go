@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/podjoule/podjoule/sysfs"
 )
 
 // Where limits.told comes from.
@@ -45,7 +47,7 @@ func limitsOf(folder string, p place, above *limits) (limits, error) {
 	file := filepath.Join(folder, "max_energy_range_uj")
 	text, err := os.ReadFile(file)
 	if err == nil {
-		if l.span, err = parseNumber(text); err == nil && l.span == 0 {
+		if l.span, err = sysfs.ParseNumber(text); err == nil && l.span == 0 {
 			err = errors.New("it is 0")
 		}
 	}
@@ -69,7 +71,7 @@ func highestPower(folder string) uint64 {
 			if err != nil {
 				continue
 			}
-			if n, err := parseNumber(text); err == nil {
+			if n, err := sysfs.ParseNumber(text); err == nil {
 				highest = max(highest, n)
 			}
 		}

@@ -2,11 +2,12 @@ package rapl
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podjoule/podjoule/sysfs"
 )
 
 // zone is one zone that is measured. Its file stays open.
@@ -30,12 +31,7 @@ func (z *zone) open() {
 		return
 	}
 	z.file = filepath.Join(z.path, "energy_uj")
-	fd, err := unix.Open(z.file, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		z.refused = fmt.Errorf("open %s: %w", z.file, err)
-		return
-	}
-	z.fd, z.refused = fd, nil
+	z.fd, z.refused = sysfs.Open(z.file)
 }
 
 func (z *zone) close() {
@@ -56,18 +52,7 @@ func (z *zone) read(pread pread, buf []byte) (uint64, error) {
 	if z.fd < 0 {
 		return 0, errClosed
 	}
-	n, err := pread(z.fd, buf, 0)
-	for errors.Is(err, unix.EINTR) {
-		n, err = pread(z.fd, buf, 0)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", z.file, err)
-	}
-	v, err := parseNumber(buf[:n])
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", z.file, err)
-	}
-	return v, nil
+	return sysfs.ReadNumber(pread, z.fd, z.file, buf)
 }
 
 // longest is how long the zone's baseline is good for while it cannot be read: beyond it,
