@@ -42,6 +42,7 @@ func arrows() map[string][]string {
 		"docs":                    append([]string{"plugins/k8s", "cgroup", "token"}, contract...),
 		"plugins/*":               contract,
 		"plugins/k8s":             append([]string{"cgroup", "token"}, contract...),
+		"plugins/hwmon":           append([]string{"sysfs"}, contract...),
 		"plugins/rapl":            append([]string{"sysfs"}, contract...),
 	}
 }
