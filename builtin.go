@@ -5,6 +5,7 @@ import (
 	"github.com/podjoule/podjoule/plugins/attribution"
 	"github.com/podjoule/podjoule/plugins/csv"
 	"github.com/podjoule/podjoule/plugins/estimate"
+	"github.com/podjoule/podjoule/plugins/hwmon"
 	"github.com/podjoule/podjoule/plugins/k8s"
 	"github.com/podjoule/podjoule/plugins/otlp"
 	"github.com/podjoule/podjoule/plugins/prometheus"
@@ -21,6 +22,7 @@ func builtin() []plugin.Plugin {
 	return []plugin.Plugin{
 		k8s.Plugin(),
 		rapl.Plugin(),
+		hwmon.Plugin(),
 		estimate.Plugin(),
 
 		attribution.Plugin(),
