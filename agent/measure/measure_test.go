@@ -43,12 +43,17 @@ func TestBatchKeepsValuesAndMemory(t *testing.T) {
 }
 
 func TestUnits(t *testing.T) {
-	for unit, want := range map[Unit]string{One: "1", Nanosecond: "ns", Byte: "bytes", Microjoule: "J", Percent: "%"} {
+	divisors := map[Unit]float64{Microjoule: 1e6, Millicore: 1e3}
+	for unit, want := range map[Unit]string{One: "1", Nanosecond: "ns", Byte: "bytes", Microjoule: "J", Percent: "%", Millicore: "cores"} {
 		if unit.String() != want {
 			t.Errorf("%v, want %s", unit, want)
 		}
-		if d := unit.Divisor(); (d == 1e6) != (unit == Microjoule) || d != 1 && d != 1e6 {
-			t.Errorf("%s is divided by %v", unit, d)
+		divisor := divisors[unit]
+		if divisor == 0 {
+			divisor = 1
+		}
+		if d := unit.Divisor(); d != divisor {
+			t.Errorf("%s is divided by %v, want %v", unit, d, divisor)
 		}
 	}
 }

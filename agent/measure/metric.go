@@ -39,19 +39,27 @@ const (
 	Microjoule
 	// Percent is a ratio in hundredths; for CPU, 100 is one core fully used.
 	Percent
+	// Millicore is a part of the machine's CPUs in thousandths of one. It is shown
+	// to people as cores.
+	Millicore
 )
 
-var unitNames = [...]string{One: "1", Nanosecond: "ns", Byte: "bytes", Microjoule: "J", Percent: "%"}
+var unitNames = [...]string{One: "1", Nanosecond: "ns", Byte: "bytes", Microjoule: "J", Percent: "%", Millicore: "cores"}
 
 // String returns the unit in which people and files see the metric: "1", "ns",
-// "bytes", "J" or "%". Energy is kept in µJ and shown in J: see Divisor.
+// "bytes", "J", "%" or "cores". Energy is kept in µJ and shown in J, cores are kept
+// in thousandths: see Divisor.
 func (u Unit) String() string { return unitNames[u] }
 
 // Divisor is the number by which a value is divided to get the unit that
-// String names: 1,000,000 for energy, 1 otherwise.
+// String names: 1,000,000 for energy, 1,000 for cores, 1 otherwise. It is a power
+// of ten.
 func (u Unit) Divisor() float64 {
-	if u == Microjoule {
+	switch u {
+	case Microjoule:
 		return 1e6
+	case Millicore:
+		return 1e3
 	}
 	return 1
 }
