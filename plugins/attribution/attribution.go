@@ -1,10 +1,8 @@
 package attribution
 
 import (
-	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,36 +13,30 @@ import (
 
 // attribution implements plugin.Transform.
 type attribution struct {
-	config  *Config
-	metrics *metrics
-	cpu     *measure.Metric
-	stat    *statFile
+	config     *Config
+	metrics    *metrics
+	quantities map[*measure.Metric]int // that are followed of pods
+	every      []int                   // of them
+	files      files
 
-	pods    map[*measure.Series]*pod // by the series of their CPU time
-	ordered []*pod                   // by identity, so that equal rests go to the same ones
-	domains map[*measure.Series]*domain
-	slots   []*domain // by index; nil of one that ended
+	known   map[*measure.Series]*followed
+	cues    []cue
+	pods    map[string]*pod // by their keys
+	ordered []*pod          // by key, so that equal rests go to the same ones
+	workers int             // series of CPU time
+	domains []*domain
 
-	// The CPU time is known until now; before that, until before.
-	now, before         time.Time
-	nodeNow, nodeBefore nodeTime
-	statErr             error // of reading the node's time until now
+	// What was counted until now, and until the CPU time was told before that.
+	now, before moment
+	states      columns // of pods as told last; now has them from the end of a batch on
 
-	node            string // its name, once a pod told it
-	divider         divider
-	weights, shares []uint64
+	node                           string // its name, once a pod told it
+	divider                        divider
+	weights, claims, shares, rents []uint64
 
 	exceeded metric.Int64Counter
 	wrong    atomic.Pointer[error]
-}
-
-// pod is who uses CPU time: a pod, or what ended pods used beyond what is told of each.
-type pod struct {
-	cpu          *measure.Series
-	used, before uint64   // its CPU time until now, and until before
-	since        []uint64 // its CPU time when a domain was divided last, by the domain's index
-	ended        bool
-	energy       []*measure.Series // by the domain's index, and within it by policy
+	lasting  error // what is wrong for good
 }
 
 func (a *attribution) open(meter metric.Meter) (err error) {
@@ -56,15 +48,25 @@ func (a *attribution) open(meter metric.Meter) (err error) {
 	return err
 }
 
+// needs tells whether a quantity of pods is followed.
+func (a *attribution) needs(quantity int) bool {
+	for _, q := range a.quantities {
+		if q == quantity {
+			return true
+		}
+	}
+	return false
+}
+
 // Close implements io.Closer.
-func (a *attribution) Close() error { return a.stat.close() }
+func (a *attribution) Close() error { return a.files.close() }
 
 // Ready implements plugin.Readier.
 func (a *attribution) Ready() error {
 	if wrong := a.wrong.Load(); wrong != nil {
 		return *wrong
 	}
-	return nil
+	return a.lasting
 }
 
 // Apply implements plugin.Transform. Sources of energy and of CPU time may have different
@@ -74,153 +76,113 @@ func (a *attribution) Apply(ctx context.Context, b *measure.Batch) error {
 	told := false
 	for i := range b.Samples {
 		s := &b.Samples[i]
-		switch m := s.Series.Metric; {
-		case m == a.cpu:
-			if n, ok := s.Uint(); ok && isTotal(s.Series) {
-				if !told {
-					a.step(b.End)
-					told = true
-				}
-				a.podOf(s.Series).used += n
+		f := a.follow(i, s.Series)
+		if f == nil {
+			continue
+		}
+		n, ok := s.Uint()
+		switch {
+		case !ok:
+		case f.domain != nil:
+			f.domain.add(n, f.idle, b.StartOf(s), b.End)
+		case f.gauge:
+			a.states[f.quantity][f.pod.place] = n
+		default:
+			if !told {
+				a.step(b.End)
+				told = true
 			}
-		case isEnergy(m):
-			if n, ok := s.Uint(); ok {
-				a.domainOf(s.Series).add(n, isIdle(s.Series), b.StartOf(s), b.End)
+			a.now.counts[f.quantity][f.pod.place] += n
+			if f.quantity >= ofSockets {
+				a.now.counts[ofPlaced][f.pod.place] += n
+				a.now.placed[f.quantity-ofSockets] += n
 			}
 		}
 	}
-	if !told && len(a.pods) == 0 && b.End.After(a.now) {
+	if !told && a.workers == 0 && b.End.After(a.now.end) {
 		a.step(b.End) // a node without pods
 	}
-	for _, s := range b.Ended {
-		if p := a.pods[s]; p != nil {
-			p.ended = true
-		} else if d := a.domains[s]; d != nil {
-			d.ended = true
-		}
+	for q := ofMemory; q < ofSockets; q++ {
+		copy(a.now.counts[q], a.states[q])
 	}
+	a.leave(b.Ended)
 	a.divideAll(ctx, b)
 	return nil
 }
 
-// isEnergy tells what meters and models count from bands and differences of it, whose
-// names go on after the word.
-func isEnergy(m *measure.Metric) bool {
-	return m.Unit == measure.Microjoule && m.Kind == measure.Delta && strings.HasSuffix(m.Name, "_energy")
-}
-
-// isIdle tells the idle part of an energy that a model tells apart.
-func isIdle(s *measure.Series) bool {
-	part, _ := s.Attribute(keyPart)
-	return part == "idle"
-}
-
-// isTotal tells the total from the parts of CPU time.
-func isTotal(s *measure.Series) bool {
-	kind, _ := s.Attribute(keyKind)
-	return kind == "total"
-}
-
 // step takes note that from now on the CPU time is told until another moment.
 func (a *attribution) step(end time.Time) {
-	a.before, a.nodeBefore = a.now, a.nodeNow
-	for _, p := range a.ordered {
-		p.before = p.used
-	}
-	a.now = end
-	node, err := a.stat.read()
-	if a.statErr = err; err == nil {
-		a.nodeNow = node
-		a.wrong.Store(nil)
+	a.before.take(&a.now, a.every)
+	a.now.end = end
+	err := a.files.read(&a.now)
+	if err == nil {
+		if a.wrong.Load() != nil {
+			a.wrong.Store(nil)
+		}
 		return
 	}
 	kept := err // so that err stays off the heap
 	a.wrong.Store(&kept)
 }
 
-// podOf returns the pod of a series of CPU time.
-func (a *attribution) podOf(s *measure.Series) *pod {
-	p := a.pods[s]
-	if p != nil {
-		return p
-	}
-	if node, ok := s.Attribute(keyNode); ok {
-		a.node = node
-	}
-	p = &pod{cpu: s, since: make([]uint64, len(a.slots)), energy: make([]*measure.Series, len(a.slots)*len(a.config.Policies))}
-	a.pods[s] = p
-	i, _ := slices.BinarySearchFunc(a.ordered, p, comparePods)
-	a.ordered = slices.Insert(a.ordered, i, p)
-	return p
-}
-
-func comparePods(x, y *pod) int {
-	if c := cmp.Compare(x.cpu.Consumer.ID, y.cpu.Consumer.ID); c != 0 {
-		return c
-	}
-	return slices.CompareFunc(x.cpu.Attributes, y.cpu.Attributes, func(a, b measure.Attribute) int {
-		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value))
-	})
-}
-
 // divideAll divides the energy of all domains that is known until the moment until which
 // the CPU time is, and drops what has ended.
 func (a *attribution) divideAll(ctx context.Context, b *measure.Batch) {
 	settled := true
-	for _, d := range a.slots {
+	for _, d := range a.domains {
 		switch {
-		case d == nil:
-		case d.upto.Equal(a.now) && !d.from.IsZero():
+		case d.upto.Equal(a.now.end) && !d.from.IsZero():
 			a.divide(ctx, d, b)
-		case !d.end.Equal(a.now) && !d.ended:
+		case !d.at.end.Equal(a.now.end) && d.live > 0:
 			settled = false // its energy is yet to come
 		}
 	}
-	if settled && a.now.Equal(b.End) {
+	if settled && a.now.end.Equal(b.End) {
 		a.bury(b)
 	}
 }
 
 // bury ends the series of pods and domains that ended.
 func (a *attribution) bury(b *measure.Batch) {
-	for _, d := range a.slots {
-		if d == nil || !d.ended {
-			continue
+	a.domains = slices.DeleteFunc(a.domains, func(d *domain) bool {
+		if d.live == 0 {
+			a.giveUp(d, b)
+			d.retire(b)
 		}
-		b.Retire(d.series()...)
-		for _, p := range a.ordered {
-			retire(b, a.energyOf(p, d))
-		}
-		for _, s := range d.measured {
-			delete(a.domains, s)
-		}
-		a.slots[d.index] = nil
-	}
-	gone := func(p *pod) bool { return p.ended }
-	if !slices.ContainsFunc(a.ordered, gone) {
+		return d.live == 0
+	})
+	a.dropPods(b)
+}
+
+// giveUp tells what is left of a domain that ended before the CPU time was told until then.
+func (a *attribution) giveUp(d *domain, b *measure.Batch) {
+	if d.from.IsZero() {
 		return
 	}
-	for _, p := range a.ordered {
-		if p.ended {
-			retire(b, p.energy)
-			delete(a.pods, p.cpu)
+	for policy := range a.config.Policies {
+		a.emit(d, b, policy, d.span(b), 0, 0, d.pending)
+	}
+}
+
+// dropPods forgets the pods that ended.
+func (a *attribution) dropPods(b *measure.Batch) {
+	if !slices.ContainsFunc(a.ordered, (*pod).ended) {
+		return
+	}
+	gone := make([]bool, len(a.ordered))
+	for i, p := range a.ordered {
+		if gone[i] = p.ended(); gone[i] {
+			delete(a.pods, p.key)
 		}
 	}
-	a.ordered = slices.DeleteFunc(a.ordered, gone)
-}
-
-// energyOf returns the places of a pod's series of one domain, by policy.
-func (a *attribution) energyOf(p *pod, d *domain) []*measure.Series {
-	n := len(a.config.Policies)
-	return p.energy[d.index*n : (d.index+1)*n]
-}
-
-// retire ends series, of which some may not have begun, and forgets them.
-func retire(b *measure.Batch, series []*measure.Series) {
-	for i, s := range series {
-		if s != nil {
-			b.Retire(s)
-			series[i] = nil
-		}
+	a.ordered = dropped(a.ordered, gone)
+	for i, p := range a.ordered {
+		p.place = i
+	}
+	a.now.counts.remove(gone)
+	a.before.counts.remove(gone)
+	a.states.remove(gone)
+	for _, d := range a.domains {
+		d.remove(gone, b)
 	}
 }

@@ -1,10 +1,20 @@
 package attribution
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // divider divides amounts in proportion to weights, in integers, so that nothing is
 // lost. It keeps its memory from one call to the next.
-type divider struct{ rests, ranked []uint64 }
+type divider struct {
+	rests  []uint64 // what was cut off each share, shifted as the sum of the weights
+	rivals []uint64
+	// counts is how many rests have which first bits.
+	counts [1 << rankBits]uint32
+}
+
+const rankBits = 6
 
 // divide fills shares with parts of an amount that are in proportion to the weights and
 // add up to it. Each is rounded down, and what is left then goes, one by one, to those of
@@ -18,18 +28,37 @@ func (d *divider) divide(amount uint64, weights, shares []uint64) bool {
 			return d.divideHalved(amount, weights, shares)
 		}
 	}
-	clear(shares)
 	if whole == 0 {
+		clear(shares)
 		return false
 	}
-	d.rests = d.rests[:0]
+	d.rests = resized(d.rests, len(weights))
+	rests, shares := d.rests[:len(weights)], shares[:len(weights)]
+	clear(d.counts[:])
+	number, inverse, shift := inverseOf(whole)
 	left := amount
 	for i, w := range weights {
-		high, low := bits.Mul64(amount, w)
-		share, rest := bits.Div64(high, low, whole) // w <= whole, so that it fits
-		shares[i] = share
+		if w == 0 {
+			shares[i], rests[i] = 0, 0
+			d.counts[0]++
+			continue
+		}
+		// This is amount * w / whole with multiplications: see inverseOf.
+		high, low := bits.Mul64(amount, w<<(shift&63))
+		share, part := bits.Mul64(inverse, high)
+		part, carry := bits.Add64(part, low, 0)
+		share += high + carry + 1
+		rest := low - share*number
+		_, over := bits.Sub64(part, rest, 0)
+		share -= over
+		rest += number & -over
+		if rest >= number {
+			share++
+			rest -= number
+		}
+		shares[i], rests[i] = share, rest
 		left -= share
-		d.rests = append(d.rests, rest)
+		d.counts[rest>>(64-rankBits)]++
 	}
 	d.spread(int(left), shares)
 	return true
@@ -51,19 +80,27 @@ func (d *divider) spread(left int, shares []uint64) {
 	if left == 0 {
 		return
 	}
-	d.ranked = append(d.ranked[:0], d.rests...)
-	least := largest(d.ranked, left)
-	for i, rest := range d.rests {
-		if rest > least {
-			shares[i]++
-			left--
+	// The last one to get more is among the rests with some first bits, of which there are
+	// few: looking for it there is quicker than among all.
+	first, need := len(d.counts)-1, left
+	for need > int(d.counts[first]) {
+		need -= int(d.counts[first])
+		first--
+	}
+	d.rivals = d.rivals[:0]
+	for _, rest := range d.rests {
+		if rest>>(64-rankBits) == uint64(first) {
+			d.rivals = append(d.rivals, rest)
 		}
 	}
+	least := largest(d.rivals, need)
 	for i, rest := range d.rests {
-		if left == 0 {
-			return
-		}
-		if rest == least {
+		_, more := bits.Sub64(least, rest, 0) // 1 where rest is larger: no branch to be guessed
+		shares[i] += more
+		left -= int(more)
+	}
+	for i := 0; left > 0; i++ {
+		if d.rests[i] == least {
 			shares[i]++
 			left--
 		}
@@ -72,30 +109,16 @@ func (d *divider) spread(left int, shares []uint64) {
 
 // largest returns the n-th largest value, from 1 on. It changes their order.
 func largest(values []uint64, n int) uint64 {
-	low, high := 0, len(values)-1
-	for low < high {
-		pivot := values[low+(high-low)/2]
-		i, j := low, high
-		for i <= j {
-			for values[i] > pivot {
-				i++
-			}
-			for values[j] < pivot {
-				j--
-			}
-			if i <= j {
-				values[i], values[j] = values[j], values[i]
-				i, j = i+1, j-1
-			}
-		}
-		switch {
-		case n-1 <= j:
-			high = j
-		case n-1 >= i:
-			low = i
-		default:
-			return values[n-1]
-		}
-	}
-	return values[n-1]
+	slices.Sort(values)
+	return values[len(values)-n]
+}
+
+// inverseOf prepares the division by a number above 0, which is shifted so that its first
+// bit is set, with its inverse: Möller and Granlund, Improved division by invariant
+// integers, algorithm 4.
+func inverseOf(n uint64) (number, inverse uint64, shift uint) {
+	shift = uint(bits.LeadingZeros64(n))
+	number = n << shift
+	inverse, _ = bits.Div64(^number, ^uint64(0), number)
+	return number, inverse, shift
 }

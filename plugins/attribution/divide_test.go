@@ -42,7 +42,8 @@ func TestDivide(t *testing.T) {
 }
 
 // Whatever is divided: the shares add up to it, none is off its exact value by one or
-// more, none without weight has any, and the order of the weights changes nothing but
+// more, none without weight has any, of none with one more was less cut off than of one
+// without, and the order of the weights changes nothing but
 // who of equal ones is the first.
 func FuzzDivide(f *testing.F) {
 	f.Add(uint64(100), uint64(7), uint8(3))
@@ -61,6 +62,7 @@ func FuzzDivide(f *testing.F) {
 			return
 		}
 		sum := new(big.Int)
+		most, least := new(big.Int), new(big.Int).Set(whole) // rests: of those rounded down, and of those with one more
 		for i, share := range shares {
 			sum.Add(sum, new(big.Int).SetUint64(share))
 			exact := new(big.Rat).SetFrac(new(big.Int).Mul(new(big.Int).SetUint64(amount), new(big.Int).SetUint64(weights[i])), whole)
@@ -68,6 +70,15 @@ func FuzzDivide(f *testing.F) {
 			if off.Abs(off).Cmp(big.NewRat(1, 1)) >= 0 || weights[i] == 0 && share != 0 {
 				t.Errorf("weight %d of %v of %d: %d", weights[i], whole, amount, share)
 			}
+			down, rest := new(big.Int).DivMod(new(big.Int).Mul(new(big.Int).SetUint64(amount), new(big.Int).SetUint64(weights[i])), whole, new(big.Int))
+			if down.IsUint64() && down.Uint64() == share {
+				most = maxOf(most, rest)
+			} else if rest.Cmp(least) < 0 {
+				least = rest
+			}
+		}
+		if most.Cmp(least) > 0 {
+			t.Errorf("of %v of %d the rest %v is given up, and %v is not", whole, amount, most, least)
 		}
 		if sum.Cmp(new(big.Int).SetUint64(amount)) != 0 {
 			t.Errorf("the shares add up to %v, want %d", sum, amount)
@@ -81,6 +92,13 @@ func FuzzDivide(f *testing.F) {
 			t.Errorf("in another order, the shares are others")
 		}
 	})
+}
+
+func maxOf(x, y *big.Int) *big.Int {
+	if x.Cmp(y) < 0 {
+		return y
+	}
+	return x
 }
 
 func TestLargest(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 // Attribute keys.
 const (
+	keyBasis   = "basis"
 	keyKind    = "kind"
 	keyNode    = "node"
 	keyDomain  = "domain"
@@ -28,7 +29,7 @@ type metrics struct {
 
 // newMetrics declares them. A pod's energy has the pod's keys.
 func newMetrics(keys []string) *metrics {
-	how := []string{keyDomain, keyPolicy, keyQuality, keySource}
+	how := []string{keyBasis, keyDomain, keyPolicy, keyQuality, keySource}
 	energy := func(name, help string, keys []string) *measure.Metric {
 		all := slices.Concat(keys, how)
 		slices.Sort(all)

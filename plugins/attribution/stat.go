@@ -5,17 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
-
-	"golang.org/x/sys/unix"
 )
 
 // nsPerTick is the unit of /proc/stat: USER_HZ is 100 on every architecture that Go
 // runs on.
 const nsPerTick = 10_000_000
 
-// nodeTime is what the node's CPUs did since it was booted, summed over them, in
+// nodeTime is what CPUs did since the node was booted, summed over them, in
 // nanoseconds, counted in ticks of 10 ms.
 type nodeTime struct {
 	// busy is all time but idle, waiting for input or output, and stolen by a
@@ -25,8 +21,23 @@ type nodeTime struct {
 	all uint64
 }
 
-// The fields of the first line of /proc/stat, after its name. The kernel counts guests
-// in user and nice already. See proc_stat(5).
+// minus is the difference of two readings, and 0 of what went back, as the time of waiting
+// does now and then.
+func (t nodeTime) minus(before nodeTime) nodeTime {
+	busy := less(t.busy, before.busy)
+	return nodeTime{busy: busy, all: max(busy, less(t.all, before.all))}
+}
+
+// less is the difference of two readings of a counter, and 0 of one that went back.
+func less(now, before uint64) uint64 {
+	if now < before {
+		return 0
+	}
+	return now - before
+}
+
+// The fields of a line of /proc/stat, after its name. The kernel counts guests in user
+// and nice already. See proc_stat(5).
 const (
 	statUser = iota
 	statNice
@@ -38,13 +49,20 @@ const (
 	statFields // how many are needed
 )
 
-// parseStat parses /proc/stat, of which the first line is that of all CPUs.
-func parseStat(text []byte) (nodeTime, error) {
-	line, _, whole := bytes.Cut(text, []byte("\n"))
+// parseFirst parses the first line of /proc/stat, that of all CPUs.
+func parseFirst(text []byte, t *nodeTime) error {
+	line, _, whole := nextLine(text)
 	rest, ok := bytes.CutPrefix(line, []byte("cpu "))
 	if !ok || !whole {
-		return nodeTime{}, errors.New("it does not begin with the line of all CPUs")
+		return errors.New("it does not begin with the line of all CPUs")
 	}
+	var err error
+	*t, err = parseTimes(rest)
+	return err
+}
+
+// parseTimes parses the numbers of a line.
+func parseTimes(rest []byte) (nodeTime, error) {
 	var ticks [statFields]uint64
 	for i := range ticks {
 		rest = bytes.TrimLeft(rest, " ")
@@ -74,38 +92,40 @@ func parseNumber(text []byte) (n uint64, ok bool) {
 	return n, len(text) > 0
 }
 
-// statFile is /proc/stat, held open.
+// firstLine is more than the line of all CPUs has.
+const firstLine = 512
+
+// mostStat is how much of /proc/stat is looked at: its lines of 8192 CPUs take less.
+const mostStat = 2 << 20
+
+// statFile is /proc/stat.
 type statFile struct {
-	path string
-	fd   int
-	buf  [512]byte // the first line has less
+	procFile
+	each bool // the line of each CPU is needed
 }
 
 func openStat(procfs string) (*statFile, error) {
-	f := &statFile{path: filepath.Join(procfs, "stat")}
-	fd, err := unix.Open(f.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: f.path, Err: err}
-	}
-	f.fd = fd
-	return f, nil
+	f, err := openProc(procfs, "stat", firstLine)
+	return &statFile{procFile: f}, err
 }
 
-func (f *statFile) read() (nodeTime, error) {
+// read returns the line of all CPUs, and those of each if they are needed.
+func (f *statFile) read() ([]byte, error) {
 	for {
-		n, err := unix.Pread(f.fd, f.buf[:], 0)
-		if errors.Is(err, unix.EINTR) {
-			continue
+		text, err := f.procFile.read()
+		if err != nil || !f.each || len(text) < len(f.buf) || len(f.buf) >= mostStat || endsCPUs(text) {
+			return text, err
 		}
-		if err != nil {
-			return nodeTime{}, fmt.Errorf("read %s: %w", f.path, err)
-		}
-		t, err := parseStat(f.buf[:n])
-		if err != nil {
-			return nodeTime{}, fmt.Errorf("read %s: %w", f.path, err)
-		}
-		return t, nil
+		f.buf = make([]byte, min(4*len(f.buf), mostStat))
 	}
 }
 
-func (f *statFile) close() error { return unix.Close(f.fd) }
+// endsCPUs tells that a text goes beyond the lines of the CPUs.
+func endsCPUs(text []byte) bool {
+	last := bytes.LastIndexByte(text, '\n')
+	if last < 0 {
+		return false
+	}
+	begin := bytes.LastIndexByte(text[:last], '\n') + 1
+	return !bytes.HasPrefix(text[begin:last], []byte("cpu"))
+}
