@@ -252,11 +252,72 @@ func TestIdleEnergyThatIsToldApart(t *testing.T) {
 			}
 		}
 	}
+	r.work(2*time.Second, 2*time.Second)
+	got = told(r.apply(time.Second, func(b *measure.Batch) {
+		b.Uint(r.cpu("a"), 0)
+		b.Uint(still, 4*joule)
+		b.Uint(work, 3*joule)
+	}))
+	if got["energy_idle"] != 4*joule || got["energy_system"] != 3*joule {
+		t.Errorf("the next window: %v", got)
+	}
 	r.apply(time.Second, func(b *measure.Batch) {
 		b.Uint(r.cpu("a"), 0)
 		b.Retire(still, work)
 	})
 	if len(r.domains) != 0 {
 		t.Errorf("%d domains are kept", len(r.domains))
+	}
+}
+
+// What a meter counted before it went, and nobody's CPU time is known for, is nobody's and
+// not lost.
+func TestMeterThatEnds(t *testing.T) {
+	r := newRig(t, noIdle)
+	r.work(time.Second, 0)
+	r.apply(0, func(b *measure.Batch) { b.Uint(r.cpu("a"), 0) })
+	var fast measure.Batch
+	start := r.end
+	r.end = r.end.Add(time.Second)
+	if got := told(r.applyTo(&fast, start, func(b *measure.Batch) { b.Uint(r.meter("package"), 3*joule) })); len(got) != 0 {
+		t.Errorf("before the CPU time is known: %v", got)
+	}
+	r.work(2*time.Second, 0)
+	r.end = r.end.Add(time.Second)
+	b := r.applyTo(&r.batch, start, func(b *measure.Batch) {
+		b.Uint(r.cpu("a"), uint64(2*time.Second))
+		b.Retire(r.meter("package"))
+	})
+	want := map[string]uint64{"energy_system": 0, "energy_idle": 0, "energy_unattributed": 3 * joule}
+	if diff := cmp.Diff(want, told(b)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if n := len(b.Ended); n != 4 || len(r.domains) != 0 { // the meter's, and three of the node
+		t.Errorf("%d series ended, %d domains are kept", n, len(r.domains))
+	}
+}
+
+// A pod whose CPU time is not known yet has no energy of it, not even none.
+func TestPodWithoutCPUTime(t *testing.T) {
+	r := newRig(t, noIdle, byRAM)
+	r.remember(2*gib, 8*gib)
+	r.work(time.Second, 0)
+	r.apply(0, func(b *measure.Batch) { r.keep(b, "a", gib) })
+	next := func(fill func(b *measure.Batch)) map[string]uint64 {
+		r.work(time.Second, 0)
+		return toldBy(r.apply(time.Second, func(b *measure.Batch) {
+			r.keep(b, "a", gib)
+			fill(b)
+			b.Uint(r.meter("package"), joule)
+			b.Uint(r.meter("dram"), 8)
+		}))
+	}
+	got := next(func(*measure.Batch) {})
+	if _, is := got["package 0 a"]; is || got["package 0 system"] != joule || got["dram 0 a"] != 4 {
+		t.Errorf("before: %v", got)
+	}
+	got = next(func(b *measure.Batch) { b.Uint(r.cpu("a"), 0) })
+	if n, is := got["package 0 a"]; !is || n != 0 {
+		t.Errorf("with its CPU time: %v", got)
 	}
 }

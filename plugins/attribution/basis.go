@@ -88,7 +88,7 @@ func (a *attribution) weigh(ctx context.Context, d *domain, w *window) {
 		pods = plus(pods, weight)
 	}
 	if pods > whole.busy { // which is counted in ticks, or, of memory, without the page cache
-		if d.basis != byMemory && d == a.first() {
+		if d == a.first() {
 			a.exceeded.Add(ctx, 1)
 		}
 		whole.busy = pods
@@ -140,7 +140,7 @@ func (a *attribution) beyond(d *domain) (own, all uint64) {
 	return own, all
 }
 
-// first returns the domain that stands for all where they agree.
+// first returns the domain that stands for all that are divided by CPU time.
 func (a *attribution) first() *domain {
 	for _, d := range a.domains {
 		if d.basis != byMemory {

@@ -25,6 +25,7 @@ type pod struct {
 	attributes []measure.Attribute // as of its CPU time, without the kind
 	place      int                 // among all pods
 	live       int                 // series
+	computes   bool                // its CPU time was told, at least once
 }
 
 func (p *pod) ended() bool { return p.live == 0 }
@@ -81,6 +82,7 @@ func (a *attribution) meet(s *measure.Series) *followed {
 	}
 	p := a.podOf(s)
 	p.live++
+	p.computes = p.computes || q == ofCPU
 	return &followed{pod: p, quantity: q, gauge: s.Metric.Kind == measure.Gauge}
 }
 

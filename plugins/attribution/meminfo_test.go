@@ -24,7 +24,7 @@ func (r *rig) keep(b *measure.Batch, name string, bytes uint64) {
 func TestDRAMByMemory(t *testing.T) {
 	r := newRigOn(t, 2, allMetrics(), noIdle, byRAM)
 	r.workOn(0, time.Second, time.Second)
-	r.remember(4*gib, 16*gib)
+	r.remember(3*gib, 16*gib)
 	r.apply(0, func(b *measure.Batch) {
 		for _, name := range []string{"busy", "large"} {
 			b.Uint(r.cpu(name), 0)
@@ -32,6 +32,7 @@ func TestDRAMByMemory(t *testing.T) {
 		r.keep(b, "large", 2*gib)
 	})
 	r.workOn(0, time.Second, time.Second)
+	r.remember(5*gib, 16*gib)
 	b := r.apply(time.Second, func(b *measure.Batch) {
 		b.Uint(r.cpu("busy"), uint64(time.Second))
 		b.Uint(r.cpu("large"), 0)
@@ -51,6 +52,7 @@ func TestDRAMByMemory(t *testing.T) {
 		t.Errorf("bases: -want +got\n%s", diff)
 	}
 	// What is not told again stays as it is, as where memory is read less often.
+	r.remember(3*gib, 16*gib)
 	b = r.apply(time.Second, func(b *measure.Batch) {
 		b.Uint(r.cpu("busy"), 0)
 		b.Uint(r.meter("dram 1"), 4*joule)

@@ -73,6 +73,9 @@ func (a *attribution) divideBy(policy int, d *domain, b *measure.Batch, w *windo
 	for i, share := range a.shares[:n] {
 		s := series[i]
 		if s == nil {
+			if share == 0 && !a.ordered[i].computes {
+				continue // what it used is not known yet, and is not zero
+			}
 			s = a.begin(a.ordered[i], d, policy)
 		}
 		b.UintOver(s, share, span)
