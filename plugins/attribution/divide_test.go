@@ -30,6 +30,8 @@ func TestDivide(t *testing.T) {
 		{"less than one each", 2, []uint64{3, 1, 2, 2}, []uint64{1, 0, 1, 0}},
 		{"nothing to divide", 0, []uint64{3, 4}, []uint64{0, 0}},
 		{"large", math.MaxUint64, []uint64{1 << 62, 1 << 62}, []uint64{1 << 63, 1<<63 - 1}},
+		{"large, and all of it one's", math.MaxUint64 - 1, []uint64{0, 562949953421315}, []uint64{0, math.MaxUint64 - 1}},
+		{"large, and nearly all of it one's", math.MaxUint64 - 7, []uint64{1, 2097153}, []uint64{8796084633608, 18446735277624918000}},
 		{"the sum of the weights does not fit", 100, []uint64{math.MaxUint64, math.MaxUint64}, []uint64{50, 50}},
 	} {
 		if diff := cmp.Diff(c.want, divided(c.amount, c.weights...)); diff != "" {

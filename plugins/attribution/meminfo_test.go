@@ -62,6 +62,48 @@ func TestDRAMByMemory(t *testing.T) {
 	}
 }
 
+// In whatever order a batch tells, memory at its beginning is that at the end of the one before;
+// and pods that end take theirs along.
+func TestMemoryOfManyPods(t *testing.T) {
+	for _, memoryFirst := range []bool{false, true} {
+		r := newRig(t, noIdle, byRAM)
+		r.remember(8*gib, 16*gib)
+		next := func(passed time.Duration, energy uint64, memory map[string]uint64, names ...string) map[string]uint64 {
+			r.work(passed, time.Second)
+			return toldBy(r.apply(passed, func(b *measure.Batch) {
+				for pass := range 2 {
+					for _, name := range names {
+						n, is := memory[name]
+						switch {
+						case (pass == 0) != memoryFirst:
+							b.Uint(r.cpu(name), 0)
+						case is:
+							r.keep(b, name, n)
+						}
+					}
+				}
+				if passed > 0 {
+					b.Uint(r.meter("dram"), energy)
+				}
+				if len(names) == 3 && passed > 0 {
+					r.retire(b, "a")
+				}
+			}))
+		}
+		next(0, 0, map[string]uint64{"a": gib, "b": gib, "c": 2 * gib}, "a", "b", "c")
+		got := next(time.Second, 16, map[string]uint64{"a": gib, "b": 3 * gib, "c": 2 * gib}, "a", "b", "c")
+		want := map[string]uint64{"dram 0 a": 2, "dram 0 b": 4, "dram 0 c": 4, "dram 0 system": 6, "dram 0 idle": 0, "dram 0 unattributed": 0}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("memory first: %t: -want +got\n%s", memoryFirst, diff)
+		}
+		got = next(time.Second, 16, nil, "b", "c")
+		want = map[string]uint64{"dram 0 b": 6, "dram 0 c": 4, "dram 0 system": 6, "dram 0 idle": 0, "dram 0 unattributed": 0}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("memory first: %t: when a pod has ended: -want +got\n%s", memoryFirst, diff)
+		}
+	}
+}
+
 // Pods may have more than is in use, as the page cache counts for them and not for the
 // node; then they have all. The free memory is nobody's while idle power is not known.
 func TestDRAMOfOddAmounts(t *testing.T) {
