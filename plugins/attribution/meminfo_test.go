@@ -116,7 +116,7 @@ func TestDRAMOfOddAmounts(t *testing.T) {
 		{"with the page cache", noIdle, gib, 2 * gib, map[string]uint64{"a": 80, "energy_system": 0, "energy_idle": 0, "energy_unattributed": 0}},
 		{"nobody has any", noIdle, 4 * gib, 0, map[string]uint64{"a": 0, "energy_system": 80, "energy_idle": 0, "energy_unattributed": 0}},
 		{"idle power is not known", func(*Config) {}, 4 * gib, 2 * gib, map[string]uint64{"a": 20, "energy_system": 20, "energy_idle": 0, "energy_unattributed": 40}},
-		{"what cannot be", noIdle, 4 * gib, 1<<64 - 1, map[string]uint64{"a": 80, "energy_system": 0, "energy_idle": 0, "energy_unattributed": 0}},
+		{"what cannot be", noIdle, 4 * gib, 1 << 63, map[string]uint64{"a": 80, "energy_system": 0, "energy_idle": 0, "energy_unattributed": 0}},
 		{"idle energy by what was reserved", func(c *Config) {
 			c.Policies, c.IdleWatts = []string{byRequest}, map[string]float64{"dram": 40e-6}
 		}, 4 * gib, 2 * gib, map[string]uint64{"a": 20 + 5, "energy_system": 20, "energy_idle": 35, "energy_unattributed": 0}},

@@ -136,16 +136,18 @@ func TestPodsOfUnknownSockets(t *testing.T) {
 			t.Errorf("-want +got\n%s", diff)
 		}
 	}
-	// Ticks are coarser than what pods count: then CPUs are as good as each other.
+	// Ticks are coarser than what pods count: then one CPU is as good as another.
 	r.workOn(0, 0, time.Second)
 	r.workOn(1, 0, 3*time.Second)
 	b := r.apply(time.Second, func(b *measure.Batch) {
+		b.Uint(r.cpu("a"), 1000)
+		b.Uint(r.cpuOn("a", 0), 1000)
 		b.Uint(r.cpu("b"), 4000)
 		b.Uint(r.meter("package 0"), 40)
 		b.Uint(r.meter("package 1"), 40)
 	})
-	if got := toldBy(b); got["package 0 b"] != 40 || got["package 1 b"] != 40 {
-		t.Errorf("less than a tick: %v, want the pod to have all", got)
+	if got := toldBy(b); got["package 0 a"] != 20 || got["package 0 b"] != 20 || got["package 1 b"] != 40 {
+		t.Errorf("less than a tick: %v, want a to have half of socket 0", got)
 	}
 }
 
