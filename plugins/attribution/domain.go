@@ -54,7 +54,7 @@ func (a *attribution) otherPart(s *measure.Series) *domain {
 	}
 	for _, d := range a.domains {
 		first := d.measured[0]
-		same := d.live > 0 && first.Metric == s.Metric && first.Resource == s.Resource && len(first.Attributes) == len(s.Attributes)
+		same := first.Metric == s.Metric && first.Resource == s.Resource && len(first.Attributes) == len(s.Attributes)
 		for i := 0; same && i < len(s.Attributes); i++ {
 			same = s.Attributes[i] == first.Attributes[i] || s.Attributes[i].Key == keyPart
 		}

@@ -238,6 +238,11 @@ func (x *story) close() {
 			x.t.Errorf("in the end, by %s: -measured +told\n%s", policy, diff)
 		}
 	}
+	for _, c := range x.cues[:cap(x.cues)] {
+		if c.series != nil {
+			x.t.Fatalf("%+v is kept, though nothing has come since it ended", c.series)
+		}
+	}
 	if n := len(x.pods) + len(x.ordered) + len(x.domains) + len(x.known) + len(x.cues) + len(x.now.counts[ofCPU]); n != 0 {
 		x.t.Errorf("%d pods, %d domains and %d series are kept", len(x.ordered), len(x.domains), len(x.known))
 	}

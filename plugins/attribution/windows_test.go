@@ -131,3 +131,28 @@ func TestMeterThatEnds(t *testing.T) {
 		t.Errorf("%d series ended, %d domains are kept", n, len(r.domains))
 	}
 }
+
+// Without pods all work is the system's, before the first one and after the last.
+func TestNodeWithoutPods(t *testing.T) {
+	r := newRig(t, noIdle)
+	r.work(time.Second, 0)
+	r.apply(0, func(*measure.Batch) {})
+	for i := range 3 {
+		for range 2 {
+			r.work(time.Second, 0)
+			got := told(r.apply(time.Second, func(b *measure.Batch) { b.Uint(r.meter("package"), joule) }))
+			if got["energy_system"] != joule {
+				t.Errorf("before pod %d: %v", i, got)
+			}
+		}
+		r.work(time.Second, 0)
+		got := told(r.apply(time.Second, func(b *measure.Batch) {
+			b.Uint(r.cpu("a"), uint64(time.Second))
+			b.Retire(r.cpu("a"))
+			b.Uint(r.meter("package"), joule)
+		}))
+		if got["a"] != joule {
+			t.Errorf("pod %d: %v", i, got)
+		}
+	}
+}
