@@ -15,8 +15,10 @@ import (
 const NodeName = "podjoule-demo"
 
 const (
-	// nodeStep is how often a running node does what is due.
-	nodeStep = 40 * time.Millisecond
+	// nodeStep is how often a running node does what is due, meterStep how often its
+	// energy meter counts. A real meter counts each millisecond.
+	nodeStep  = 40 * time.Millisecond
+	meterStep = 10 * time.Millisecond
 	// endPause is how long a pod without processes keeps its sandbox, and then
 	// its cgroup, as it does on a real node.
 	endPause = 300 * time.Millisecond
@@ -50,6 +52,7 @@ type Node struct {
 	api     *API
 	url     string
 	place   place
+	machine *machine
 	text    string // what Describe returns
 	started time.Time
 
@@ -73,6 +76,9 @@ type Truth struct {
 	// Held are the bytes of anonymous memory that the script holds in the pod
 	// while it is alive, which is a part of what is charged.
 	Held uint64
+	// Energy is what the CPU time so far costs on the node's simulated meter, in µJ:
+	// CoreWatts for each second.
+	Energy uint64
 }
 
 // Start makes a node, serves its API and starts the pods that are there from
@@ -93,6 +99,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	if err := n.settle(ctx, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("start a simulated node: %w", err), n.Close())
 	}
+	n.text += " " + n.machine.describe()
 	if left != nil {
 		n.text += fmt.Sprintf(" What an earlier run left could not be removed: %s.", oneLine(left))
 	}
@@ -150,7 +157,11 @@ func (n *Node) begin(ctx context.Context, where place) error {
 	return nil
 }
 
+// serve makes what stands around the pods: the machine, and the API.
 func (n *Node) serve() (err error) {
+	if n.machine, err = newMachine(n.started); err != nil {
+		return err
+	}
 	n.url, err = n.api.Listen()
 	return err
 }
@@ -164,6 +175,13 @@ func (n *Node) APIURL() string { return n.url }
 // CgroupRoot returns the root of the cgroup tree in which the pods are.
 func (n *Node) CgroupRoot() string { return n.place.Root() }
 
+// SysfsRoot returns the folder that stands for /sys, in which the energy meter is.
+func (n *Node) SysfsRoot() string { return n.machine.sysfs() }
+
+// ProcfsRoot returns the folder that stands for /proc. It has the first line of stat, and
+// nothing else.
+func (n *Node) ProcfsRoot() string { return n.machine.procfs() }
+
 // Real tells whether processes really run.
 func (n *Node) Real() bool {
 	_, ok := n.place.(*Cgroups)
@@ -176,10 +194,20 @@ func (n *Node) Describe() string { return n.text }
 // Run plays the script until the context ends, and then returns nil. It returns
 // an error when a pod cannot be started, or ends by itself.
 func (n *Node) Run(ctx context.Context) error {
-	ticker := time.NewTicker(nodeStep)
+	ticker := time.NewTicker(meterStep)
 	defer ticker.Stop()
+	var due time.Time
 	for {
-		if err := n.step(time.Now()); err != nil {
+		now := time.Now()
+		var err error
+		if !now.Before(due) {
+			due = now.Add(nodeStep - meterStep/2)
+			err = n.step(now)
+		}
+		if err == nil {
+			err = n.machine.step(now, n.used())
+		}
+		if err != nil {
 			return fmt.Errorf("run a simulated node: %w", err)
 		}
 		select {
@@ -204,6 +232,14 @@ func (n *Node) step(now time.Time) error {
 	return nil
 }
 
+// used is the CPU time of all pods until now.
+func (n *Node) used() (sum time.Duration) {
+	for _, t := range n.Truth() {
+		sum += t.CPU
+	}
+	return sum
+}
+
 // Truth returns what every pod that was born has used up to now, in the order
 // of the script. A pod that has ended stays, with its last numbers.
 func (n *Node) Truth() []Truth {
@@ -219,15 +255,19 @@ func (n *Node) Truth() []Truth {
 			t.Held = a.held()
 		}
 		n.place.truth(t.UID, &t)
+		t.Energy = costOf(t.CPU)
 		out = append(out, t)
 	}
 	return out
 }
 
-// Close ends all pods, removes their cgroups or the folder, and stops the API.
+// Close ends all pods, removes their cgroups or folders, and stops the API.
 // It is for after Run has returned.
 func (n *Node) Close() error {
 	err := n.api.Close()
+	if n.machine != nil {
+		err = errors.Join(n.machine.close(), err)
+	}
 	if n.place != nil {
 		err = errors.Join(n.place.Close(), err)
 	}
