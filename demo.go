@@ -40,7 +40,8 @@ func demoCommand() *cobra.Command {
 		Long: `Demo makes a small Kubernetes node on this machine, runs the real agent on it,
 and shows what the agent measures beside what was really used. As root, the pods
 are real processes in real cgroups; otherwise the cgroups are files that the demo
-writes. It leaves nothing behind.`,
+writes. The energy meter is always simulated, so that the truth is known: what
+meters this machine really has, podjoule power tells. It leaves nothing behind.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
@@ -74,17 +75,27 @@ type demo struct {
 // demo measures often enough to see them in that moment.
 const demoInterval = 200 * time.Millisecond
 
-// demoConfig is what a user's file would hold, plus the table that compares.
+// demoConfig is what a user's file would hold, plus the table that compares. The idle
+// power is known, as it is of a machine that was measured without work: there are no
+// quiet moments in a demo to learn it from.
 const demoConfig = `[agent]
 listen = "127.0.0.1:0"
 log_level = "warn"
+sysfs_root = %[5]q
+procfs_root = %[6]q
 
 [plugins.k8s]
-k8s_node = "%s"
-k8s_api_url = "%s"
-cgroup_root = "%s"
-poll_interval = "%v"
+k8s_node = "%[1]s"
+k8s_api_url = "%[2]s"
+cgroup_root = %[3]q
+poll_interval = "%[4]v"
 pod_refresh_interval = "500ms"
+
+[plugins.rapl]
+poll_interval = "%[4]v"
+
+[plugins.attribution]
+idle_watts = { package = %[7]d }
 
 [plugins.prometheus]
 
@@ -106,14 +117,15 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, node.Close()) }()
 
-	text := fmt.Sprintf(demoConfig, simnode.NodeName, node.APIURL(), node.CgroupRoot(), demoInterval)
-	table := newComparison(node.Truth, (&display{out: d.out, terminal: isTerminal(d.out)}).show)
+	text := fmt.Sprintf(demoConfig, simnode.NodeName, node.APIURL(), node.CgroupRoot(), demoInterval,
+		node.SysfsRoot(), node.ProcfsRoot(), simnode.IdleWatts)
+	table := newComparison(node.Truth, (&display{out: d.out, columns: columnsOf(d.out)}).show)
 	cfg, err := agent.Load("the demo's configuration", []byte(text), agent.LoadOptions{Plugins: append(builtin(), table.plugin())})
 	if err != nil {
 		return err
 	}
-	d.printf("%s\nThe agent asks the node's API server at %s for the pods' names and reads the counters\nof their cgroups every %v, for %v. Ctrl-C ends it earlier.\n",
-		node.Describe(), node.APIURL(), demoInterval, d.length)
+	d.printf("%s", wrap(node.Describe(), "", "")+wrap(fmt.Sprintf("The agent asks the node's API server at %s for the pods' names, and reads "+
+		"the counters of their cgroups and the energy meter every %v, for %v. Ctrl-C ends it earlier.", node.APIURL(), demoInterval, d.length), "", ""))
 
 	ctx, cancel := context.WithTimeout(ctx, d.length)
 	defer cancel()
@@ -130,14 +142,28 @@ func (d *demo) run(ctx context.Context) (err error) {
 			Listening: func(a net.Addr) { d.printf("Meanwhile, the same numbers for Prometheus: http://%s/metrics\n\n", a) },
 		})
 	})
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return table.energy.check()
 }
 
 // printf writes to the user. Nobody is left to be told when that fails.
 func (d *demo) printf(format string, args ...any) { _, _ = fmt.Fprintf(d.out, format, args...) }
 
-// isTerminal reports whether w is a terminal, where lines can be written anew.
-func isTerminal(w io.Writer) bool {
+// columnsOf returns what tells how many columns w has, where lines can be written anew:
+// 0 where it is no terminal.
+func columnsOf(w io.Writer) func() int {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return func() int { return 0 }
+	}
+	return func() int {
+		const usual = 100 // of a terminal that does not tell
+		columns, _, err := term.GetSize(int(f.Fd()))
+		if err != nil || columns <= 0 {
+			return usual
+		}
+		return columns
+	}
 }
