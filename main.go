@@ -68,6 +68,7 @@ func newCommand() *cobra.Command {
 and energy the pod used.
 
   podjoule demo                     see it work, without a cluster
+  podjoule power                    which energy meters this machine has
   podjoule run --config FILE        measure this node`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
@@ -78,7 +79,7 @@ and energy the pod used.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see: %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(runCommand(), demoCommand(), configCommand(), pluginsCommand(), versionCommand(), simulatedPodCommand())
+	root.AddCommand(runCommand(), demoCommand(), powerCommand(), configCommand(), pluginsCommand(), versionCommand(), simulatedPodCommand())
 	return root
 }
 
