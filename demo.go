@@ -137,9 +137,11 @@ func (d *demo) run(ctx context.Context) (err error) {
 	group.Go(func() error {
 		defer cancel()
 		return agent.Run(ctx, cfg, agent.RunOptions{
-			Version:   currentVersion(),
-			Log:       slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-			Listening: func(a net.Addr) { d.printf("Meanwhile, the same numbers for Prometheus: http://%s/metrics\n\n", a) },
+			Version: currentVersion(),
+			Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+			Listening: func(a net.Addr) {
+				d.printf("Meanwhile, the same numbers for Prometheus, those of the simulated meter too:\nhttp://%s/metrics\n\n", a)
+			},
 		})
 	})
 	if err := group.Wait(); err != nil {

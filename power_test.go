@@ -204,9 +204,11 @@ type oddSource struct {
 	err    error
 	closed error
 	run    chan struct{}
+	lasts  []bool // of the batches that it was polled for
 }
 
 func (s *oddSource) Poll(_ context.Context, b *measure.Batch) error {
+	s.lasts = append(s.lasts, b.Last)
 	for x, n := range s.energy {
 		b.Uint(x, n)
 	}
@@ -292,6 +294,10 @@ func TestPowerIsEndedEarly(t *testing.T) {
 		time.AfterFunc(3500*time.Millisecond, cancel)
 		if passed := readEnergy(ctx, []*energySource{s}, time.Hour); passed != 3500*time.Millisecond || s.energy[x] != 5 {
 			t.Errorf("read for %v, with %d polls, want 3.5 s and 5", passed, s.energy[x])
+		}
+		// What a source has held back belongs to the last reading.
+		if diff := cmp.Diff([]bool{false, false, false, false, true}, odd.lasts); diff != "" {
+			t.Errorf("which is the last (-want +got):\n%s", diff)
 		}
 	})
 }

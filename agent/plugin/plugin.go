@@ -4,7 +4,8 @@
 // that starts out holding the defaults; the host decodes the plugin's table
 // into it, calls Validate and then Open. What Open returns is a Source, a
 // Transform or an Output, and may have more powers: Runner, Readier and
-// io.Closer, which the host looks for once, at opening.
+// io.Closer, which the host looks for once, at opening. A source of energy may
+// be Metered besides, for a command that lists meters.
 //
 // The host owns every goroutine. It never calls Poll, Apply or Write of one
 // value concurrently with itself, but calls them while Run is running. Plugins
