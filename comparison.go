@@ -14,7 +14,8 @@ const comparisonName = "comparison"
 
 // comparison is an output that holds what the agent measures against the truth.
 type comparison struct {
-	truth func() []simnode.Truth
+	first func() []simnode.Truth // the truth when the agent has read for the first time, which takes it a moment
+	truth func() []simnode.Truth // and when a tick begins
 	show  func(comparisonTable)
 
 	began, shown time.Time
@@ -61,8 +62,8 @@ type comparisonRow struct {
 	truth            simnode.Truth
 }
 
-func newComparison(truth func() []simnode.Truth, show func(comparisonTable)) *comparison {
-	return &comparison{truth: truth, show: show, base: make(map[string]simnode.Truth), pods: make(map[string]*measuredPod)}
+func newComparison(first, truth func() []simnode.Truth, show func(comparisonTable)) *comparison {
+	return &comparison{first: first, truth: truth, show: show, base: make(map[string]simnode.Truth), pods: make(map[string]*measuredPod)}
 }
 
 // plugin makes a plugin of it.
@@ -86,7 +87,7 @@ func (c *comparisonConfig) Open(context.Context, *plugin.Host) (any, error) { re
 func (c *comparison) Write(_ context.Context, b *measure.Batch) error {
 	if c.began.IsZero() {
 		c.began, c.shown = b.End, b.End
-		for _, t := range c.truth() {
+		for _, t := range c.first() {
 			c.base[t.UID] = t
 		}
 	}
@@ -102,7 +103,7 @@ func (c *comparison) Write(_ context.Context, b *measure.Batch) error {
 		}
 	}
 	// The last table is made with the last batch: the pods go on until the agent
-	// has ended, and so does the truth.
+	// has ended.
 	if passed := b.End.Sub(c.shown); passed >= time.Second || b.Last {
 		c.show(comparisonTable{
 			rows: c.rows(passed), energy: c.energy, watts: wattsOf(c.energy.measured-c.energyShown, passed),

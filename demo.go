@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/podjoule/podjoule/agent"
+	"github.com/podjoule/podjoule/agent/plugin"
 	"github.com/podjoule/podjoule/simnode"
 )
 
@@ -75,9 +77,9 @@ type demo struct {
 // demo measures often enough to see them in that moment.
 const demoInterval = 200 * time.Millisecond
 
-// demoConfig is what a user's file would hold, plus the table that compares. The idle
-// power is known, as it is of a machine that was measured without work: there are no
-// quiet moments in a demo to learn it from.
+// demoConfig is what a user's file would hold, plus what moves the simulated meter and the
+// table that compares. The idle power is known, as it is of a machine that was measured
+// without work: there are no quiet moments in a demo to learn it from.
 const demoConfig = `[agent]
 listen = "127.0.0.1:0"
 log_level = "warn"
@@ -99,6 +101,8 @@ idle_watts = { package = %[7]d }
 
 [plugins.prometheus]
 
+[plugins.` + simulatedMeterName + `]
+
 [plugins.` + comparisonName + `]
 `
 
@@ -119,8 +123,10 @@ func (d *demo) run(ctx context.Context) (err error) {
 
 	text := fmt.Sprintf(demoConfig, simnode.NodeName, node.APIURL(), node.CgroupRoot(), demoInterval,
 		node.SysfsRoot(), node.ProcfsRoot(), simnode.IdleWatts)
-	table := newComparison(node.Truth, (&display{out: d.out, columns: columnsOf(d.out)}).show)
-	cfg, err := agent.Load("the demo's configuration", []byte(text), agent.LoadOptions{Plugins: append(builtin(), table.plugin())})
+	meter := &simulatedMeter{count: node.Count}
+	table := newComparison(node.Truth, meter.truth, (&display{out: d.out, columns: columnsOf(d.out)}).show)
+	plugins := slices.Concat([]plugin.Plugin{meter.plugin()}, builtin(), []plugin.Plugin{table.plugin()})
+	cfg, err := agent.Load("the demo's configuration", []byte(text), agent.LoadOptions{Plugins: plugins})
 	if err != nil {
 		return err
 	}

@@ -37,19 +37,20 @@ func TestPortions(t *testing.T) {
 func TestComparisonOfEnergy(t *testing.T) {
 	truth := []simnode.Truth{{UID: "u", Namespace: "shop", Name: "web", Alive: true, CPU: time.Second, Energy: 15_000_000}}
 	var shown []comparisonTable
-	c := newComparison(func() []simnode.Truth { return truth }, func(x comparisonTable) { shown = append(shown, x) })
+	now := func() []simnode.Truth { return truth }
+	c := newComparison(now, now, func(x comparisonTable) { shown = append(shown, x) })
 	series := func(name string, attributes ...measure.Attribute) *measure.Series {
 		return &measure.Series{Metric: &measure.Metric{Name: name, Unit: measure.Microjoule, Kind: measure.Delta}, Attributes: attributes}
 	}
 	uid := measure.Attribute{Key: "uid", Value: "u"}
 	meter, web, ended := series("rapl_consumed_energy"), series("pod_energy", uid), series("pod_energy")
 	system, idle, lost := series("energy_system"), series("energy_idle"), series("energy_unattributed")
-	now := time.Now()
+	end := time.Now()
 	write := func(passed time.Duration, last bool, energies map[*measure.Series]uint64) {
 		t.Helper()
 		b := new(measure.Batch)
-		b.Reset(passed, now, now.Add(passed))
-		now, b.Last = now.Add(passed), last
+		b.Reset(passed, end, end.Add(passed))
+		end, b.Last = end.Add(passed), last
 		for s, n := range energies {
 			b.Uint(s, n)
 		}

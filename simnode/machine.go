@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -41,6 +42,7 @@ type machine struct {
 	stat  *os.File
 	began time.Time
 
+	mu           sync.Mutex
 	passed, pods time.Duration // until now: time, and the pods' CPU time
 	counted      uint64        // energy until now, in µJ
 }
@@ -53,7 +55,7 @@ func newMachine(began time.Time) (_ *machine, err error) {
 	}
 	m := &machine{began: began}
 	if m.dir, err = os.MkdirTemp("", demoDir+"-"+name+"-*"); err != nil {
-		return nil, fmt.Errorf("make an energy meter: %w", err)
+		return nil, fmt.Errorf("make an energy meter: %w; set TMPDIR to a folder in which files may be made", err)
 	}
 	m.tree, err = NewPowercap(m.sysfs(), PowercapZone{
 		Folder: machineZone, Name: "package-0", Range: machineRange, Start: machineRange - untilWrap,
@@ -83,9 +85,10 @@ func (m *machine) describe() string {
 		IdleWatts, CoreWatts)
 }
 
-// step brings the files up to a moment, at which the pods have used some CPU time. It is
-// never called concurrently with itself.
+// step brings the files up to a moment, at which the pods have used some CPU time.
 func (m *machine) step(now time.Time, pods time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.passed, m.pods = max(m.passed, now.Sub(m.began)), max(m.pods, pods)
 	other := m.passed * otherWork / 100
 	energy := IdleWatts*uint64(m.passed.Microseconds()) + costOf(m.pods) + costOf(other)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // The meter counts what is drawn, to the microjoule and over its end, and the CPUs' time
@@ -63,7 +65,11 @@ func TestNodesMeter(t *testing.T) {
 	for passed := time.Duration(0); passed <= 5*time.Second; passed += nodeStep {
 		now := n.started.Add(passed)
 		must(t, n.step(now))
-		must(t, n.machine.step(now, n.used()))
+		var used time.Duration
+		for _, truth := range n.Truth() {
+			used += truth.CPU
+		}
+		must(t, n.machine.step(now, used))
 	}
 	var pods, ended uint64
 	for _, truth := range n.Truth() {
@@ -84,6 +90,22 @@ func TestNodesMeter(t *testing.T) {
 	}
 	if !strings.Contains(n.Describe(), "simulated: it counts 9 W") {
 		t.Errorf("%q does not say what the meter is", n.Describe())
+	}
+	// By itself it counts up to now, which is before all that.
+	spent := n.machine.tree.Spent(machineZone)
+	truth, err := n.Count()
+	must(t, err)
+	if diff := cmp.Diff(n.Truth(), truth); diff != "" {
+		t.Errorf("another truth was counted (-want +got):\n%s", diff)
+	}
+	if got := n.machine.tree.Spent(machineZone); got != spent {
+		t.Errorf("the meter went from %d µJ to %d in no time", spent, got)
+	}
+	n.machine.passed, n.machine.began = 0, n.machine.began.Add(-time.Hour)
+	_, err = n.Count()
+	must(t, err)
+	if got := n.machine.tree.Spent(machineZone); got < spent+3_600_000_000 {
+		t.Errorf("the meter went from %d µJ to %d in an hour", spent, got)
 	}
 	must(t, n.Close())
 	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "*")); len(left) != 0 {

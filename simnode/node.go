@@ -15,10 +15,8 @@ import (
 const NodeName = "podjoule-demo"
 
 const (
-	// nodeStep is how often a running node does what is due, meterStep how often its
-	// energy meter counts. A real meter counts each millisecond.
-	nodeStep  = 40 * time.Millisecond
-	meterStep = 10 * time.Millisecond
+	// nodeStep is how often a running node does what is due.
+	nodeStep = 40 * time.Millisecond
 	// endPause is how long a pod without processes keeps its sandbox, and then
 	// its cgroup, as it does on a real node.
 	endPause = 300 * time.Millisecond
@@ -194,18 +192,12 @@ func (n *Node) Describe() string { return n.text }
 // Run plays the script until the context ends, and then returns nil. It returns
 // an error when a pod cannot be started, or ends by itself.
 func (n *Node) Run(ctx context.Context) error {
-	ticker := time.NewTicker(meterStep)
+	ticker := time.NewTicker(nodeStep)
 	defer ticker.Stop()
-	var due time.Time
 	for {
-		now := time.Now()
-		var err error
-		if !now.Before(due) {
-			due = now.Add(nodeStep - meterStep/2)
-			err = n.step(now)
-		}
+		err := n.step(time.Now())
 		if err == nil {
-			err = n.machine.step(now, n.used())
+			_, err = n.Count()
 		}
 		if err != nil {
 			return fmt.Errorf("run a simulated node: %w", err)
@@ -232,12 +224,17 @@ func (n *Node) step(now time.Time) error {
 	return nil
 }
 
-// used is the CPU time of all pods until now.
-func (n *Node) used() (sum time.Duration) {
-	for _, t := range n.Truth() {
-		sum += t.CPU
+// Count has the energy meter count up to now, as a real one does by itself each
+// millisecond, and returns the truth of that moment. Run calls it now and then; whoever is
+// about to read the meter calls it first, so that what is read of it and of the pods
+// belongs to one moment, however busy this machine is.
+func (n *Node) Count() ([]Truth, error) {
+	now, truth := time.Now(), n.Truth()
+	var pods time.Duration
+	for _, t := range truth {
+		pods += t.CPU
 	}
-	return sum
+	return truth, n.machine.step(now, pods)
 }
 
 // Truth returns what every pod that was born has used up to now, in the order
