@@ -87,7 +87,7 @@ func (m *metrics) newPod(name, uid string) *pod {
 	p.memory, p.anonymous = series(m.memory), series(m.anonymous)
 	p.container = series(m.containerCPU, measure.Attribute{Key: "container", Value: "app"},
 		measure.Attribute{Key: "container_id", Value: "c-" + uid}, measure.Attribute{Key: "kind", Value: "total"})
-	source, quality := measure.Attribute{Key: "source", Value: "rapl"}, measure.Attribute{Key: "quality", Value: "measured"}
+	source, quality := measure.Attribute{Key: "source", Value: "rapl-powercap"}, measure.Attribute{Key: "quality", Value: "measured"}
 	p.core = series(m.podEnergy, measure.Attribute{Key: "domain", Value: "package"}, source, quality)
 	p.dram = series(m.podEnergy, measure.Attribute{Key: "domain", Value: "dram"}, source, quality)
 	return p

@@ -37,7 +37,7 @@ func newSmallNode(t testing.TB) *page {
 	psys := &measure.Series{Metric: m.rapl, Resource: measure.Resource{Kind: measure.LocalMachine}, Consumer: machine,
 		Attributes: []measure.Attribute{{Key: "domain", Value: "platform"}}}
 	system := &measure.Series{Metric: m.system, Resource: measure.Resource{Kind: measure.LocalMachine}, Consumer: machine,
-		Attributes: []measure.Attribute{{Key: "domain", Value: "package"}, {Key: "source", Value: "rapl"}}}
+		Attributes: []measure.Attribute{{Key: "domain", Value: "package"}, {Key: "source", Value: "rapl-powercap"}}}
 	for range 2 {
 		p.next(t, func(b *measure.Batch) {
 			web.sample(b)

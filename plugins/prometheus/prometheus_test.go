@@ -14,7 +14,7 @@ import (
 	"github.com/podjoule/podjoule/agent/plugin"
 )
 
-const energyOfWeb = `podjoule_pod_energy_joules_total{domain="package",name="web-0",namespace="shop",node="n1",quality="measured",source="rapl",uid="u-1"} `
+const energyOfWeb = `podjoule_pod_energy_joules_total{domain="package",name="web-0",namespace="shop",node="n1",quality="measured",source="rapl-powercap",uid="u-1"} `
 
 func TestMissingSeriesLeaveThePageAndKeepTheirTotal(t *testing.T) {
 	m := newMetrics()
