@@ -115,7 +115,7 @@ func TestEnergyExampleLoads(t *testing.T) {
 	if !strings.Contains(string(text), "\n    [plugins.rapl]\n") {
 		t.Fatal("it shows no table of rapl")
 	}
-	for _, config := range []string{"[plugins.rapl]\n", "[plugins.k8s]\n[plugins.rapl]\npoll_interval = \"1s\"\nsource = \"powercap\"\n"} {
+	for _, config := range []string{"[plugins.rapl]\n", "[plugins.k8s]\n[plugins.rapl]\npoll_interval = \"1s\"\nsource = \"powercap\"\n", "[plugins.rapl]\nsource = \"perf\"\n"} {
 		if _, err := agent.Load("config.toml", []byte(config), agent.LoadOptions{Plugins: builtin(), DefaultOutput: defaultOutput}); err != nil {
 			t.Errorf("%q: %v", config, err)
 		}

@@ -95,7 +95,7 @@ func TestExitStatus(t *testing.T) {
 	bad(":2: plugins.k8s.containers: want true or false", "[plugins.k8s]\ncontainers = \"yes\"\n")
 	bad(":2: plugins.k8s.k8s_api_url: ", "[plugins.k8s]\nk8s_api_url = \"http://10.0.0.1:8080\"\n")
 	bad(":3: plugins.otlp.protocol: ", "[plugins.k8s]\n[plugins.otlp]\nprotocol = \"smoke signals\"\n")
-	bad(":2: plugins.rapl.source: perf is not built in yet; use auto or powercap", "[plugins.rapl]\nsource = \"perf\"\n")
+	bad(`:2: plugins.rapl.source: unknown source "msr"; known are auto, powercap, perf`, "[plugins.rapl]\nsource = \"msr\"\n")
 	bad(": no source is enabled", "")
 	// The reference's example that no version of TOML allows.
 	bad(`:4: plugins.k8s.token_retrieval.kubectl: the keys of an inline table are separated by commas; write: token_retrieval.kubectl = { service_account = "alumet-reader", namespace = "alumet" }`,

@@ -64,6 +64,7 @@ type pmuEvent struct {
 	counter *pmuCounter
 	begin   uint64        // the counter's total when this showed 0
 	ran     time.Duration // likewise
+	at      time.Time     // it was opened
 }
 
 // firstKind is the kernel's number of the first unit.
@@ -192,7 +193,7 @@ func (p *PMUs) Open(kind uint32, config uint64, cpu int) (fd int, err error) {
 		}
 		if known = true; c.cpu == cpu {
 			p.next++
-			p.open[p.next] = &pmuEvent{c, c.total, c.counted()}
+			p.open[p.next] = &pmuEvent{c, c.total, c.counted(), time.Now()}
 			return p.next, nil
 		}
 	}
@@ -221,10 +222,9 @@ func (p *PMUs) Read(fd int, b []byte) (int, error) {
 	if len(b) < 24 {
 		return 0, syscall.ENOSPC
 	}
-	ran := uint64(e.counter.counted() - e.ran)
 	binary.NativeEndian.PutUint64(b, e.counter.total-e.begin)
-	binary.NativeEndian.PutUint64(b[8:], ran)
-	binary.NativeEndian.PutUint64(b[16:], ran)
+	binary.NativeEndian.PutUint64(b[8:], uint64(time.Since(e.at)))
+	binary.NativeEndian.PutUint64(b[16:], uint64(e.counter.counted()-e.ran))
 	return 24, nil
 }
 

@@ -92,7 +92,7 @@ func balance(t *testing.T, zones []simnode.PowercapZone, random *rand.Rand) {
 		}
 		for _, z := range m.source.zones {
 			if z.folder == k.Folder {
-				want[nameOf(newSeries(z.place))] += m.Spent(k.Folder) - k.lost
+				want[nameOf(newSeries(z.place, ""))] += m.Spent(k.Folder) - k.lost
 			}
 		}
 	}

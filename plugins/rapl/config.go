@@ -1,5 +1,6 @@
 // Package rapl measures the energy of CPU packages, their memory and the platform,
-// as the CPU itself counts it (RAPL) and the kernel shows it (powercap).
+// as the CPU itself counts it (RAPL) and the kernel shows it: in files (powercap), or as
+// events (perf).
 //
 // A machine without such counters is nothing unusual: the plugin says so, idles and
 // looks again each minute.
@@ -40,7 +41,8 @@ const (
 type Config struct {
 	// Interval is how often energy is measured.
 	Interval plugin.Duration `toml:"poll_interval"`
-	// Source is what tells the energy: powercap, or auto for what serves best.
+	// Source is what tells the energy: powercap, perf, or auto for powercap where it can
+	// be read, and perf elsewhere.
 	Source string `toml:"source"`
 }
 
@@ -49,11 +51,8 @@ func (c *Config) Validate() error {
 	if err := plugin.CheckInterval("poll_interval", c.Interval); err != nil {
 		return err
 	}
-	known := []string{sourceAuto, sourcePowercap}
-	switch {
-	case c.Source == sourcePerf:
-		return plugin.Keyf("source", "perf is not built in yet; use %s", strings.Join(known, " or "))
-	case !slices.Contains(known, c.Source):
+	known := []string{sourceAuto, sourcePowercap, sourcePerf}
+	if !slices.Contains(known, c.Source) {
 		return plugin.Keyf("source", "unknown source %q; known are %s", c.Source, strings.Join(known, ", "))
 	}
 	return nil
@@ -68,7 +67,7 @@ func (c *Config) Metrics() []*measure.Metric { return metrics() }
 // Open implements plugin.Config. Counters are first looked for in Poll, and a
 // machine that has none is no error.
 func (c *Config) Open(_ context.Context, host *plugin.Host) (any, error) {
-	s := newSource(host.SysfsRoot)
+	s := newSource(waysOf(c.Source, host.SysfsRoot, host.ProcfsRoot))
 	var err error
 	if s.self, err = newInstruments(host.Meter, s); err != nil {
 		return nil, fmt.Errorf("register instruments: %w", err)

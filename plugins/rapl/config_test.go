@@ -45,7 +45,7 @@ func TestConfig(t *testing.T) {
 	f(`source = "powercap"`, "", "")
 	f("source = \"auto\"\npoll_interval = \"1s\"", "", "")
 	f(`poll_interval = "0s"`, "poll_interval", "want at least")
-	f(`source = "perf"`, "source", "perf is not built in yet; use auto or powercap")
-	f(`source = "msr"`, "source", `unknown source "msr"; known are auto, powercap`)
+	f(`source = "perf"`, "", "")
+	f(`source = "msr"`, "source", `unknown source "msr"; known are auto, powercap, perf`)
 	f(`source = ""`, "source", "unknown source")
 }

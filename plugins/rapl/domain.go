@@ -9,6 +9,7 @@ import (
 // domain is one series: a zone, or the dies of one socket together.
 type domain struct {
 	place  place
+	way    *way // by which it is measured
 	series *measure.Series
 	zones  []*zone
 	before []*zone // while zones are chosen anew

@@ -16,14 +16,16 @@ import (
 // it, such as intel-rapl-mmio, show the same silicon by another way.
 const controlType = "intel-rapl"
 
-// found is a zone as the tree shows it.
+// found is a zone as the machine shows it.
 type found struct {
 	folder string   // its name, such as "intel-rapl:0:1"
-	path   string   // where it was found
+	path   string   // where it was found, for people
 	names  []string // its own, and before it those of the zones above
 	place  place
 	die    uint64
 	dies   bool // it is one of several dies, perhaps
+	access access
+	anew   bool // its counter begins at 0 whenever it is opened
 }
 
 // key identifies a zone over time: the driver may give its folder to another one.
@@ -74,9 +76,24 @@ func find(sysfs string) ([]found, *search) {
 	for _, folder := range slices.SortedFunc(maps.Keys(s.paths), byFolder) {
 		f := found{folder: folder, path: s.paths[folder], names: s.chain(folder)}
 		f.place, f.die, f.dies = placeOf(f.names)
+		f.access = energyFile(f.path)
 		zones = append(zones, f)
 	}
 	return zones, s
+}
+
+// surveyPowercap looks for the zones of powercap below sysfs.
+func surveyPowercap(sysfs string) survey {
+	zones, tree := find(sysfs)
+	s := survey{zones: zones}
+	if len(zones) == 0 {
+		s.status, s.err = tree.diagnose()
+	}
+	for _, root := range tree.roots {
+		delete(tree.troubles, root) // what was found was found by another way
+	}
+	s.trouble = tree.first()
+	return s
 }
 
 // visit takes in a control type or a zone, and the zones below it.

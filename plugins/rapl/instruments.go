@@ -50,7 +50,7 @@ func newInstruments(meter metric.Meter, s *source) (*instruments, error) {
 // observe registers what is told when it is asked for.
 func (in *instruments) observe(meter metric.Meter, s *source) error {
 	zones, err := meter.Int64ObservableGauge("podjoule.rapl.zones",
-		metric.WithDescription("Zones of powercap: measured, duplicate, which show what another one does, or unreadable"))
+		metric.WithDescription("Zones: measured, duplicate, which show what another one does, or unreadable"))
 	if err != nil {
 		return err
 	}
@@ -64,6 +64,16 @@ func (in *instruments) observe(meter metric.Meter, s *source) error {
 	if err != nil {
 		return err
 	}
+	from, err := meter.Int64ObservableGauge("podjoule.rapl.source",
+		metric.WithDescription("1 for the way by which energy is measured now, and why: configured, first_choice, or what is wrong with the other way"))
+	if err != nil {
+		return err
+	}
+	total, err := meter.Int64ObservableGauge("podjoule.rapl.in_total",
+		metric.WithDescription("1 for the domains that make up the machine's energy together, 0 for those that overlap with them"))
+	if err != nil {
+		return err
+	}
 	in.registration, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		st := s.state.Load()
 		for use, n := range map[string]int64{"measured": st.measured, "duplicate": st.duplicates, "unreadable": st.unreadable} {
@@ -74,11 +84,17 @@ func (in *instruments) observe(meter metric.Meter, s *source) error {
 			now = statusReadError
 		}
 		o.ObserveInt64(status, 1, metric.WithAttributes(attribute.String("status", string(now))))
+		if st.source != "" {
+			o.ObserveInt64(from, 1, metric.WithAttributes(attribute.String("source", st.source), attribute.String("reason", st.why)))
+		}
+		for domain, n := range st.total {
+			o.ObserveInt64(total, n, metric.WithAttributes(attribute.String("domain", domain)))
+		}
 		for _, c := range st.ceilings {
 			o.ObserveFloat64(power, c.watts, metric.WithAttributes(attribute.String("zone", c.zone), attribute.String("from", c.from)))
 		}
 		return nil
-	}, zones, status, power)
+	}, zones, status, power, from, total)
 	return err
 }
 

@@ -20,10 +20,11 @@ import (
 	"github.com/podjoule/podjoule/simnode"
 )
 
-// machine is a powercap tree and the plugin that measures it.
+// machine is a powercap tree, PMUs, or both, and the plugin that measures it.
 type machine struct {
 	testing.TB
 	*simnode.Powercap
+	pmus   *simnode.PMUs
 	host   *plugintest.Host
 	source *source
 	end    time.Time // of the last window
@@ -34,9 +35,17 @@ type machine struct {
 // open opens the plugin on a tree that is there, or not.
 func open(t testing.TB, sysfs string) *machine {
 	t.Helper()
+	return openBy(t, sourceAuto, sysfs)
+}
+
+// openBy is open with a choice of the way.
+func openBy(t testing.TB, choice, sysfs string) *machine {
+	t.Helper()
 	m := &machine{TB: t, host: plugintest.NewHost(t, metrics()...)}
-	m.host.SysfsRoot = sysfs
-	opened, err := Plugin().Config().Open(t.Context(), m.host.Host)
+	m.host.SysfsRoot, m.host.ProcfsRoot = sysfs, filepath.Join(sysfs, "proc")
+	config := Plugin().Config().(*Config)
+	config.Source = choice
+	opened, err := config.Open(t.Context(), m.host.Host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,8 +141,8 @@ func (m *machine) status(want status) {
 
 // fail has the driver refuse to read zones, by a part of their paths, until restored.
 func (m *machine) fail(errno unix.Errno, parts ...string) (restore func()) {
-	driver := m.source.pread
-	m.source.pread = func(fd int, p []byte, offset int64) (int, error) {
+	driver := m.source.kernel.pread
+	m.source.kernel.pread = func(fd int, p []byte, offset int64) (int, error) {
 		for _, z := range m.source.zones {
 			if z.fd == fd && slices.ContainsFunc(parts, func(part string) bool { return z.folder == part }) {
 				return 0, errno
@@ -141,7 +150,7 @@ func (m *machine) fail(errno unix.Errno, parts ...string) (restore func()) {
 		}
 		return driver(fd, p, offset)
 	}
-	return func() { m.source.pread = driver }
+	return func() { m.source.kernel.pread = driver }
 }
 
 // write writes a file of a tree, and the folders above it.

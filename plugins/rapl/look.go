@@ -1,6 +1,7 @@
 package rapl
 
 import (
+	"context"
 	"slices"
 	"time"
 )
@@ -9,19 +10,25 @@ import (
 // unloaded, and rights change.
 const lookInterval = time.Minute
 
-// look finds out which zones there are. Those that are known keep their counters. A zone
+// look finds out by which way the machine is measured, and which zones there are. Those that are known keep their counters. A zone
 // that is not there any more waits for its return as long as its baseline is good, since
 // drivers are loaded anew, unless the same register is back in another folder.
-func (s *source) look(now time.Time) {
+func (s *source) look(ctx context.Context, now time.Time) {
 	s.looked, s.removed = now, false
-	seen, tree := find(s.sysfs)
+	w, seen, refused := s.decide()
+	if s.way != w {
+		for _, z := range s.zones {
+			s.part(ctx, z)
+		}
+		s.way, s.zones = w, nil
+	}
 	old := make(map[string]*zone, len(s.zones))
 	for _, z := range s.zones {
 		old[z.key()] = z
 	}
-	here := make(map[string]bool, len(seen)) // registers
+	here := make(map[string]bool, len(seen.zones)) // registers
 	var zones []*zone
-	for _, f := range seen {
+	for _, f := range seen.zones {
 		z := old[f.key()]
 		if z == nil {
 			z = &zone{fd: -1}
@@ -32,19 +39,19 @@ func (s *source) look(now time.Time) {
 		zones = append(zones, z)
 	}
 	for _, z := range old {
-		if z.counter.known && !here[z.register()] {
+		if z.counter.known && !z.anew && !here[z.register()] {
 			z.gone = true
-			z.close() // what its folder holds now is another zone
+			z.close(s.kernel) // what its folder holds now is another zone
 			zones = append(zones, z)
 		} else {
-			s.part(z)
+			s.part(ctx, z)
 		}
 	}
 	slices.SortFunc(zones, func(a, b *zone) int { return byFolder(a.folder, b.folder) })
 	s.zones = zones
 	s.choose()
 	s.open()
-	s.judge(len(seen) > 0, tree)
+	s.judge(&seen, refused)
 }
 
 // choose gives each domain its zones. Of zones that show the same silicon the first
@@ -52,7 +59,9 @@ func (s *source) look(now time.Time) {
 func (s *source) choose() {
 	known := make(map[place]*domain, len(s.domains))
 	for _, d := range s.domains {
-		known[d.place] = d
+		if d.way == s.way {
+			known[d.place] = d
+		}
 	}
 	next := make(map[place]*domain, len(known))
 	var order []*domain
@@ -60,7 +69,7 @@ func (s *source) choose() {
 		d := next[z.place]
 		if d == nil {
 			if d = known[z.place]; d == nil {
-				d = &domain{place: z.place, series: newSeries(z.place)}
+				d = &domain{place: z.place, way: s.way, series: newSeries(z.place, s.way.source)}
 			}
 			d.before, d.zones = d.zones, nil
 			next[z.place] = d
@@ -74,7 +83,7 @@ func (s *source) choose() {
 		}
 	}
 	for _, d := range s.domains {
-		if next[d.place] == nil {
+		if next[d.place] != d {
 			d.zones = nil
 			order = append(order, d) // to be emitted once more and retired
 		}
@@ -122,24 +131,35 @@ func (s *source) open() {
 	above := make(map[string]*limits, len(s.zones))
 	for _, z := range s.zones {
 		if !z.used {
-			z.close()
+			z.close(s.kernel)
 			continue
 		}
 		if z.gone {
 			continue
 		}
-		z.limits, z.limited = limitsOf(z.path, z.place, above[parentOf(z.folder)])
+		z.limits, z.limited = z.access.limits(z.place, above[parentOf(z.folder)])
 		above[z.folder] = &z.limits
-		z.open()
+		z.open(s.kernel)
 	}
 }
 
-// part lets go of a zone. What it counted belongs to its domain all the same.
-func (s *source) part(z *zone) {
-	z.close()
+// part lets go of a zone. What it counted belongs to its domain all the same; what an event
+// counted since it was read last is left out with it, as that may be less than was consumed.
+func (s *source) part(ctx context.Context, z *zone) {
+	s.shut(ctx, z)
 	for _, d := range s.domains {
 		if slices.Contains(d.zones, z) {
 			d.leave(z)
 		}
+	}
+}
+
+// shut closes a zone's counter, and counts the interval that is left out where it begins
+// anew when it is opened again.
+func (s *source) shut(ctx context.Context, z *zone) {
+	known := z.counter.known
+	z.close(s.kernel)
+	if known && !z.counter.known {
+		s.self.dropped.Add(ctx, 1, s.self.gap)
 	}
 }

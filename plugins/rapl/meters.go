@@ -46,7 +46,7 @@ func (s *source) unused(z *zone) (plugin.Meter, bool) {
 	case z.refused != nil:
 		m.Why, m.Remedy = apart(explain(statusOf(z.refused), z.refused))
 	case z.stale:
-		m.Why = fmt.Sprintf("read %s: the driver refuses, or the file is garbled", z.file)
+		m.Why = fmt.Sprintf("%s cannot be read: the driver refuses, or what it says is garbled", z.title())
 		m.Remedy = "try again; if it stays, the kernel's log may say why (dmesg)"
 	default:
 		return plugin.Meter{}, false

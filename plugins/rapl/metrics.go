@@ -11,8 +11,9 @@ const (
 
 // What the attributes say of every joule here.
 const (
-	qualityMeasured = "measured"
-	sourceOfEnergy  = "rapl-powercap"
+	qualityMeasured      = "measured"
+	sourcePowercapEnergy = "rapl-powercap"
+	sourcePerfEnergy     = "rapl-perf"
 )
 
 // Kinds of resources.
@@ -40,8 +41,8 @@ var consumedEnergy = &measure.Metric{
 
 func metrics() []*measure.Metric { return []*measure.Metric{consumedEnergy} }
 
-// newSeries makes the series of a domain.
-func newSeries(p place) *measure.Series {
+// newSeries makes the series of a domain that is measured by a way.
+func newSeries(p place, source string) *measure.Series {
 	return &measure.Series{
 		Metric:   consumedEnergy,
 		Resource: p.resource,
@@ -49,7 +50,7 @@ func newSeries(p place) *measure.Series {
 		Attributes: []measure.Attribute{
 			{Key: keyDomain, Value: p.domain},
 			{Key: keyQuality, Value: qualityMeasured},
-			{Key: keySource, Value: sourceOfEnergy},
+			{Key: keySource, Value: source},
 		},
 	}
 }

@@ -33,10 +33,7 @@ const (
 // the zone above, nil for none. With an error the limits are the defaults for what could
 // not be read.
 func limitsOf(folder string, p place, above *limits) (limits, error) {
-	l := limits{told: socketDefault, most: socketMost, from: fromDefault}
-	if p.resource.Kind != kindPackage && p.resource.Kind != kindDRAM {
-		l.told, l.most = platformDefault, platformMost
-	}
+	l := defaultLimits(p)
 	highest := highestPower(folder)
 	switch {
 	case highest > 0:
@@ -56,6 +53,14 @@ func limitsOf(folder string, p place, above *limits) (limits, error) {
 		return l, fmt.Errorf("read %s: %w; without it, a counter that wraps counts as reset", file, err)
 	}
 	return l, nil
+}
+
+// defaultLimits are those of a zone that tells none.
+func defaultLimits(p place) limits {
+	if p.resource.Kind == kindPackage || p.resource.Kind == kindDRAM {
+		return limits{told: socketDefault, most: socketMost, from: fromDefault}
+	}
+	return limits{told: platformDefault, most: platformMost, from: fromDefault}
 }
 
 // highestPower is the highest of the powers in a zone's constraints: the design power of

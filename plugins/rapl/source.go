@@ -15,11 +15,13 @@ import (
 
 // source measures the zones of a machine.
 type source struct {
-	sysfs string
-	pread pread // unix.Pread; tests have the driver fail
-	self  *instruments
+	ways   []*way // that the configuration allows
+	kernel *kernel
+	self   *instruments
 
 	mu      sync.Mutex // for all that follows: counters are also read between ticks
+	way     *way       // that is taken; nil at first
+	why     string     // it is taken
 	zones   []*zone    // in the order of their folders
 	domains []*domain  // packages before what they hold
 	looked  time.Time  // when the tree was last looked through
@@ -31,8 +33,8 @@ type source struct {
 	state   atomic.Pointer[state]
 }
 
-func newSource(sysfs string) *source {
-	s := &source{sysfs: sysfs, pread: unix.Pread, buf: make([]byte, 64)}
+func newSource(ways []*way) *source {
+	s := &source{ways: ways, kernel: realKernel(), buf: make([]byte, 64)}
 	s.state.Store(&state{status: statusOK})
 	return s
 }
@@ -43,7 +45,7 @@ func (s *source) Poll(ctx context.Context, b *measure.Batch) error {
 	defer s.mu.Unlock()
 	now := time.Now()
 	if s.looked.IsZero() || s.removed || now.Sub(s.looked) >= lookInterval {
-		s.look(now)
+		s.look(ctx, now)
 	}
 	err := s.readAll(ctx, now, true)
 	s.emit(ctx, b)
@@ -61,7 +63,7 @@ func (s *source) readAll(ctx context.Context, now time.Time, tick bool) error {
 			continue
 		}
 		all++
-		n, err := z.read(s.pread, s.buf)
+		n, err := z.read(s.kernel, s.buf, now)
 		if z.stale = err != nil; z.stale {
 			if z.counter.miss(now, z.longest()) {
 				s.self.dropped.Add(ctx, 1, s.self.gap)
@@ -69,8 +71,8 @@ func (s *source) readAll(ctx context.Context, now time.Time, tick bool) error {
 			if errors.Is(err, errClosed) {
 				continue // Ready tells of it
 			}
-			if errors.Is(err, unix.ENODEV) { // the driver took it away
-				z.close()
+			if errors.Is(err, unix.ENODEV) || errors.Is(err, errStopped) { // the driver took it away
+				s.shut(ctx, z)
 				s.removed = true
 			}
 			if bad++; first == nil {
@@ -151,7 +153,7 @@ func (s *source) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, z := range s.zones {
-		z.close()
+		z.close(s.kernel)
 	}
 	s.zones = nil
 	return s.self.close()

@@ -315,21 +315,3 @@ func TestPollAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations a tick, want 0", n)
 	}
 }
-
-// BenchmarkRead is a tick of a machine with two sockets.
-func BenchmarkRead(b *testing.B) {
-	m := newMachine(b, simnode.TwoSocketServer()...)
-	batch := new(measure.Batch)
-	end := time.Now()
-	b.ReportAllocs()
-	for b.Loop() {
-		batch.Reset(time.Second, end, end.Add(time.Second))
-		end = end.Add(time.Second)
-		if err := m.source.Poll(b.Context(), batch); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if len(batch.Samples) != 4 {
-		b.Fatalf("%d samples, want 4", len(batch.Samples))
-	}
-}

@@ -2,6 +2,7 @@ package rapl
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,8 @@ type state struct {
 	err                              error
 	measured, duplicates, unreadable int64
 	ceilings                         []ceiling
+	source, why                      string           // the way that is taken, and the reason; none when nothing is measured
+	total                            map[string]int64 // 1 for the domains that make up the machine's total, 0 for the others
 }
 
 // ceiling is the power beyond which a step back of a zone's counter is no wrap.
@@ -20,16 +23,17 @@ type ceiling struct {
 	watts      float64
 }
 
-// judge tells how the plugin fares, from what a look at the tree has found.
-func (s *source) judge(found bool, tree *search) {
+// judge tells how the plugin fares, from what a look has shown. refused is why the other
+// way is of no help, where there is one.
+func (s *source) judge(seen *survey, refused error) {
 	st := &state{status: statusOK}
 	note := func(status status, err error) {
 		if st.err == nil {
 			st.status, st.err = status, err
 		}
 	}
-	if !found {
-		note(tree.diagnose())
+	if seen.err != nil {
+		note(seen.status, seen.err)
 	}
 	var unlimited error
 	for _, z := range s.zones {
@@ -51,19 +55,64 @@ func (s *source) judge(found bool, tree *search) {
 		if z.limited != nil && unlimited == nil {
 			unlimited = fmt.Errorf("zone %s: %w", z.label(), z.limited)
 		}
-		st.ceilings = append(st.ceilings, ceiling{z.label(), z.limits.from, float64(z.limits.told) / watt})
+		if !z.anew { // the kernel follows the wraps of the others
+			st.ceilings = append(st.ceilings, ceiling{z.label(), z.limits.from, float64(z.limits.told) / watt})
+		}
 	}
-	for _, root := range tree.roots {
-		delete(tree.troubles, root) // what was found was found by another way
-	}
-	if err := tree.first(); err != nil {
+	if err := seen.trouble; err != nil {
 		why := statusOf(err)
 		note(why, explain(why, err))
 	}
 	if unlimited != nil {
 		note(statusReadError, unlimited)
 	}
+	if refused != nil && st.measured == 0 {
+		st.joinRefusal(refused)
+	}
+	if st.measured > 0 {
+		st.source, st.why = s.way.source, s.why
+	}
+	st.total = totalOf(s.domains)
 	s.state.Store(st)
+}
+
+// joinRefusal adds why the other way does not serve either. Its status is the one that is
+// told where only that way is there at all.
+func (st *state) joinRefusal(refused error) {
+	if other := statusOf(refused); st.status == statusNoTree || st.status == statusNoZones {
+		if other != statusNoTree && other != statusNoZones {
+			st.status = other
+		}
+	}
+	if st.err == nil {
+		st.status, st.err = statusOf(refused), refused
+		return
+	}
+	st.err = fmt.Errorf("%w; nor does the other way serve: %w", st.err, refused)
+}
+
+// totalOf tells which domains make up the energy of the machine: packages and their
+// memory, or the platform where no package is measured. The others lie within these.
+func totalOf(domains []*domain) map[string]int64 {
+	total := make(map[string]int64)
+	packages := slices.ContainsFunc(domains, func(d *domain) bool { return d.measured() && d.place.domain == domainPackage })
+	for _, d := range domains {
+		if !d.measured() {
+			continue
+		}
+		counts := d.place.domain == domainPlatform && !packages ||
+			packages && (d.place.domain == domainPackage || d.place.resource.Kind == kindDRAM)
+		total[d.place.domain] = 0
+		if counts {
+			total[d.place.domain] = 1
+		}
+	}
+	return total
+}
+
+// measured tells whether a counter of the domain is open.
+func (d *domain) measured() bool {
+	return slices.ContainsFunc(d.zones, func(z *zone) bool { return z.fd >= 0 })
 }
 
 // label is a name of the zone for people: those above it and its own.

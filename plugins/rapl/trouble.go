@@ -23,6 +23,9 @@ const (
 
 // statusOf tells what kind of trouble an error of the tree is.
 func statusOf(err error) status {
+	if t, ok := errors.AsType[*trouble](err); ok {
+		return t.status
+	}
 	switch {
 	case err == nil:
 		return statusOK
@@ -38,11 +41,15 @@ const (
 	remedyMount = "mount all of the host's /sys, read-only, at a path of its own such as /host/sys, and name it in sysfs_root of [agent]"
 	remedyUser  = "energy belongs to root since Linux 5.10: run the agent as user 0 of the host, which needs no capability for it, " +
 		"or let its group read energy_uj (udev rule, chgrp and chmod g+r)"
-	remedyRoot = "the agent is root, so a security profile or a user namespace keeps it from energy: " + remedyMount + ", with hostUsers: true"
+	remedyRoot  = "the agent is root, so a security profile or a user namespace keeps it from energy: " + remedyMount + ", with hostUsers: true"
+	remedyFiles = "raise the limit of open files (ulimit -n, LimitNOFILE)"
 )
 
 // explain makes one text of a trouble: what, where, and what helps.
 func explain(st status, err error) error {
+	if _, ok := errors.AsType[*trouble](err); ok {
+		return err
+	}
 	switch st {
 	case statusNoPermission:
 		if os.Geteuid() == 0 {
@@ -53,7 +60,7 @@ func explain(st status, err error) error {
 		return fmt.Errorf("%w: it is hidden, as container runtimes do it; %s", err, remedyMount)
 	}
 	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
-		return fmt.Errorf("%w; raise the limit of open files (ulimit -n, LimitNOFILE)", err)
+		return fmt.Errorf("%w; %s", err, remedyFiles)
 	}
 	return err
 }
