@@ -137,6 +137,31 @@ func TestEveryLayoutByPerf(t *testing.T) {
 	}
 }
 
+// By both ways a machine has the same domains, and the same of them make up its total.
+func TestWaysTellTheSameDomains(t *testing.T) {
+	for name, machine := range map[string]struct {
+		zones []simnode.PowercapZone
+		units []simnode.PMU
+	}{
+		"Intel client": {simnode.IntelClient(), simnode.IntelClientPMUs()},
+		"two sockets":  {simnode.TwoSocketServer(), simnode.TwoSocketServerPMUs()},
+		"AMD":          {simnode.AMDServer(), simnode.AMDServerPMUs()},
+		"several dies": {simnode.MultiDie(), simnode.MultiDiePMUs()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files, events := newMachine(t, machine.zones...), newPMUMachine(t, machine.units...)
+			files.ticked()
+			events.ticked()
+			if diff := cmp.Diff(sortedKeys(files.ticked()), sortedKeys(events.ticked())); diff != "" {
+				t.Errorf("-powercap +perf\n%s", diff)
+			}
+			if diff := cmp.Diff(files.source.state.Load().total, events.source.state.Load().total); diff != "" {
+				t.Errorf("-powercap +perf\n%s", diff)
+			}
+		})
+	}
+}
+
 // What adds up to the machine's energy is told for every layout: packages and memory, or
 // the platform alone, and never both.
 func TestTotal(t *testing.T) {

@@ -63,7 +63,7 @@ func (s *source) readAll(ctx context.Context, now time.Time, tick bool) error {
 			continue
 		}
 		all++
-		n, err := z.read(s.kernel, s.buf, now)
+		n, err := z.read(s.kernel, s.buf)
 		if z.stale = err != nil; z.stale {
 			if z.counter.miss(now, z.longest()) {
 				s.self.dropped.Add(ctx, 1, s.self.gap)

@@ -3,7 +3,6 @@ package rapl
 import (
 	"fmt"
 	"slices"
-	"time"
 )
 
 // way is one way to the counters of the machine.
@@ -99,7 +98,7 @@ func (s *source) serves(w *way, seen *survey) error {
 			err = firstTrouble(err, &z, z.refused)
 			continue
 		}
-		_, failed := z.read(s.kernel, s.buf, time.Time{})
+		_, failed := z.read(s.kernel, s.buf)
 		z.close(s.kernel)
 		if failed == nil {
 			return nil

@@ -13,7 +13,7 @@ type zone struct {
 	limits  limits
 	counter counter
 	ran     uint64    // for how long it had counted, in ns
-	moved   time.Time // when that was so
+	moved   time.Time // soon after that was so
 	used    bool      // it counts for its domain; else it shows what another one does
 	shared  bool      // other dies count for the same domain
 	stale   bool      // the last reading failed
@@ -51,23 +51,26 @@ const still = 100 * time.Millisecond
 
 // read returns the counter's value, in µJ. One that is not counted any more shows its last
 // value for ever, which would be taken for no energy.
-func (z *zone) read(k *kernel, buf []byte, now time.Time) (uint64, error) {
+func (z *zone) read(k *kernel, buf []byte) (uint64, error) {
 	if z.fd < 0 {
 		return 0, errClosed
 	}
+	before := time.Now()
 	r, err := z.access.read(k, z.fd, buf)
 	if err != nil {
 		return 0, err
 	}
-	if z.anew && !z.counts(r.ran, now) {
+	if z.anew && !z.counts(r.ran, before) {
 		return 0, fmt.Errorf("read %s: %w", z.label(), errStopped)
 	}
 	return r.energy, nil
 }
 
-// counts tells whether the counter counted all the time, from for how long it did.
-func (z *zone) counts(ran uint64, now time.Time) bool {
-	passed := now.Sub(z.moved)
+// counts tells whether the counter counted all the time, from for how long it did. before is
+// a moment before it was read, and moved one after: what passed in between was not longer
+// than it seems, however slow this program is.
+func (z *zone) counts(ran uint64, before time.Time) bool {
+	passed := before.Sub(z.moved)
 	switch {
 	case z.moved.IsZero():
 	case time.Duration(ran-z.ran)+still+passed/16 < passed:
@@ -75,7 +78,7 @@ func (z *zone) counts(ran uint64, now time.Time) bool {
 	case passed < time.Second:
 		return true // too short a time to tell, perhaps
 	}
-	z.ran, z.moved = ran, now
+	z.ran, z.moved = ran, time.Now()
 	return true
 }
 
