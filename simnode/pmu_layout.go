@@ -1,5 +1,8 @@
 package simnode
 
+// The machines of powercap_layout.go once more, with the events and scopes that the kernel
+// gives them (arch/x86/events/rapl.c).
+
 // IntelClientPMUs are those of IntelClient.
 func IntelClientPMUs() []PMU {
 	return []PMU{{"power", []string{"energy-pkg", "energy-cores", "energy-gpu", "energy-psys"}, []PMUCPU{{CPU: 0}}}}
