@@ -25,7 +25,8 @@ type Host struct {
 	Meter metric.Meter
 	// Self gathers the agent's own metrics for a Prometheus page.
 	Self prometheus.Gatherer
-	// SelfReader collects the agent's own metrics for an OTLP request.
+	// SelfReader collects the same metrics, as totals since the start, for an OTLP request
+	// or a page that is written without Self; without it there are none, or Self alone.
 	SelfReader sdkmetric.Reader
 	// Handle serves a page on the host's listener. It fails when the path is
 	// taken or when the agent has no listener.

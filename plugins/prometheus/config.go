@@ -87,7 +87,7 @@ func (c *Config) Open(ctx context.Context, host *plugin.Host) (any, error) {
 		EnableOpenMetrics:                   true,
 		EnableOpenMetricsTextCreatedSamples: true,
 	})
-	handler := http.TimeoutHandler(newScraper(out, host.Self, full), scrapeTimeout,
+	handler := http.TimeoutHandler(newScraper(out, host.SelfReader, host.Self, full), scrapeTimeout,
 		fmt.Sprintf("Exceeded configured timeout of %v.\n", scrapeTimeout))
 	page := plugin.Page{Path: c.Path, Doc: "metrics of this node's pods, for Prometheus", Handler: handler}
 	if err := host.Handle(page); err != nil {

@@ -18,17 +18,13 @@ const (
 	formats
 )
 
-// head returns the comments above a family's lines.
-func (f *family) head(as format, help string) string {
-	name, kind := f.name, " gauge\n"
-	if f.counter {
-		kind = " counter\n"
-		if as == openMetricsFormat {
-			name = strings.TrimSuffix(name, "_total")
-		}
+// head returns the comments above the lines of a family.
+func head(as format, name, kind, help string) string {
+	if as == openMetricsFormat && kind == "counter" {
+		name = strings.TrimSuffix(name, "_total")
 	}
 	b := append([]byte("# HELP "+name+" "), appendEscaped(nil, help, as == openMetricsFormat)...)
-	return string(b) + "\n# TYPE " + name + kind
+	return string(b) + "\n# TYPE " + name + " " + kind + "\n"
 }
 
 // appendLabels appends labels as both formats show them. The names need no quotes:

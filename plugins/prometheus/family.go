@@ -86,8 +86,12 @@ func newFamilies(metrics []*measure.Metric, renames plugin.Renames) (map[string]
 		}
 		keyOf[resourceKind], keyOf[resourceID] = resourceKind, resourceID
 		f.part = newShape(name, m.Help, keyOf)
+		kind := "gauge"
+		if f.counter {
+			kind = "counter"
+		}
 		for i := range f.heads {
-			f.heads[i] = f.head(format(i), m.Help)
+			f.heads[i] = head(format(i), name, kind, m.Help)
 		}
 		families[m.Name] = f
 	}

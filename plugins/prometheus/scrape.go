@@ -17,7 +17,9 @@ import (
 // lines that are prepared once cost a small part of what messages cost that are made,
 // checked and sorted for each scrape. All else, and whatever goes wrong, is left to promhttp.
 type scraper struct {
-	out  *output
+	out *output
+	// own writes the agent's own metrics if it can; nil leaves them to self.
+	own  *own
 	self prometheus.Gatherer
 	// names are those of the families that the output may show.
 	names   map[string]bool
@@ -29,7 +31,7 @@ type scraper struct {
 	scratch sync.Pool
 }
 
-func newScraper(out *output, self prometheus.Gatherer, full http.Handler) *scraper {
+func newScraper(out *output, reader collector, self prometheus.Gatherer, full http.Handler) *scraper {
 	s := &scraper{
 		out: out, self: prometheus.Gatherers{self}, full: full,
 		names:   make(map[string]bool, len(out.shown)),
@@ -39,6 +41,9 @@ func newScraper(out *output, self prometheus.Gatherer, full http.Handler) *scrap
 	}
 	for _, f := range out.shown {
 		s.names[f.name] = true
+	}
+	if reader != nil {
+		s.own = newOwn(reader, s.names)
 	}
 	return s
 }
@@ -74,14 +79,13 @@ func (s *scraper) serveText(w http.ResponseWriter, r *http.Request) bool {
 	if r.URL.RawQuery != "" && len(r.URL.Query()["name[]"]) > 0 {
 		return false
 	}
-	self, err := s.self.Gather()
-	if err != nil || s.clash(self) {
-		return false
-	}
 	b := s.scratch.Get().(*scratch)
 	defer s.scratch.Put(b)
+	if !s.writeOwn(b, as) && !s.gatherOwn(b, contentType) {
+		return false
+	}
 	compressed := wantsGzip(r.Header)
-	if err := b.render(s.out, self, contentType, as, compressed); err != nil {
+	if err := b.render(s.out, as, compressed); err != nil {
 		return false
 	}
 	s.out.failure.Store(nil)
@@ -93,6 +97,29 @@ func (s *scraper) serveText(w http.ResponseWriter, r *http.Request) bool {
 		header.Set("Content-Encoding", "gzip")
 	}
 	_, _ = w.Write(b.body.Bytes()) // a scraper that has gone away is nobody's fault
+	return true
+}
+
+// writeOwn writes the text of the agent's own metrics, if it can be had without gathering.
+func (s *scraper) writeOwn(b *scratch, as format) bool {
+	b.resetSelf()
+	return s.own != nil && s.own.write(&b.self, as, b.endFamily)
+}
+
+// gatherOwn writes the text of the agent's own metrics, if nothing is wrong with any.
+func (s *scraper) gatherOwn(b *scratch, contentType expfmt.Format) bool {
+	b.resetSelf()
+	self, err := s.self.Gather()
+	if err != nil || s.clash(self) {
+		return false
+	}
+	encoder := expfmt.NewEncoder(&b.self, contentType, expfmt.WithCreatedLines())
+	for _, f := range self {
+		if err := encoder.Encode(f); err != nil {
+			return false
+		}
+		b.endFamily(f.GetName())
+	}
 	return true
 }
 
@@ -118,13 +145,26 @@ func (s *scraper) clash(self []*dto.MetricFamily) bool {
 // scratch is the memory that a scrape needs, which others use after it.
 type scratch struct {
 	points []point
-	// self is the text of the agent's own families, which end where ends says.
-	self bytes.Buffer
-	ends []int
-	page *bufio.Writer
-	gzip *gzip.Writer
-	body bytes.Buffer
+	// self is the text of the agent's own families, and parts are where each ends.
+	self  bytes.Buffer
+	parts []part
+	page  *bufio.Writer
+	gzip  *gzip.Writer
+	body  bytes.Buffer
 }
+
+// part is the text of one family.
+type part struct {
+	name string
+	end  int
+}
+
+func (b *scratch) resetSelf() {
+	b.self.Reset()
+	b.parts = b.parts[:0]
+}
+
+func (b *scratch) endFamily(name string) { b.parts = append(b.parts, part{name, b.self.Len()}) }
 
 // chunk is what is compressed at once. Compression without state looks for
 // repetitions within so much.
@@ -140,17 +180,8 @@ func newScratch() *scratch {
 
 // render makes the body of the answer: samples and the agent's own metrics, sorted by
 // their names.
-func (b *scratch) render(out *output, self []*dto.MetricFamily, contentType expfmt.Format, as format, compressed bool) error {
+func (b *scratch) render(out *output, as format, compressed bool) error {
 	b.body.Reset()
-	b.self.Reset()
-	b.ends = b.ends[:0]
-	own := expfmt.NewEncoder(&b.self, contentType, expfmt.WithCreatedLines())
-	for _, f := range self {
-		if err := own.Encode(f); err != nil {
-			return fmt.Errorf("encode the metric %s: %w", f.GetName(), err)
-		}
-		b.ends = append(b.ends, b.self.Len())
-	}
 	b.page.Reset(&b.body)
 	if compressed {
 		b.gzip.Reset(&b.body)
@@ -163,9 +194,9 @@ func (b *scratch) render(out *output, self []*dto.MetricFamily, contentType expf
 	for i := range b.points {
 		p := &b.points[i]
 		if f := p.line.family; i == 0 || f != b.points[i-1].line.family {
-			for next < len(self) && self[next].GetName() < f.name {
-				_, _ = b.page.Write(b.self.Bytes()[begin:b.ends[next]])
-				begin, next = b.ends[next], next+1
+			for next < len(b.parts) && b.parts[next].name < f.name {
+				_, _ = b.page.Write(b.self.Bytes()[begin:b.parts[next].end])
+				begin, next = b.parts[next].end, next+1
 			}
 			_, _ = b.page.WriteString(f.heads[as])
 		}

@@ -16,7 +16,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
 	"go.opentelemetry.io/otel/attribute"
 	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/metric"
@@ -91,6 +90,7 @@ func TestScrapeIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
 		host := plugintest.NewHost(t)
+		host.SelfReader = nil
 		host.Self = prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 			<-hang
 			return nil, nil
@@ -163,7 +163,9 @@ func BenchmarkScrape(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter))
+	reader := sdkmetric.NewManualReader()
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter), sdkmetric.WithReader(reader))
+	host.SelfReader = reader
 	b.Cleanup(func() { _ = provider.Shutdown(context.Background()) })
 	host.Meter = provider.Meter("test")
 	for i := range 25 {
@@ -215,6 +217,7 @@ func TestAnyGatherer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newMetrics()
 			host := plugintest.NewHost(t, m.all()...)
+			host.SelfReader = nil
 			host.Self = prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return tt.self, nil })
 			opened, err := Plugin().Config().Open(t.Context(), host.Host)
 			if err != nil {
@@ -234,7 +237,7 @@ func TestAnyGatherer(t *testing.T) {
 func TestScratchHoldsNoLines(t *testing.T) {
 	p := newSmallNode(t)
 	b := newScratch()
-	if err := b.render(p.output, nil, expfmt.FmtText, textFormat, false); err != nil {
+	if err := b.render(p.output, textFormat, false); err != nil {
 		t.Fatal(err)
 	}
 	if len(b.points) == 0 || b.body.Len() == 0 {
