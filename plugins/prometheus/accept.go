@@ -3,7 +3,32 @@ package prometheus
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
+
+	"github.com/prometheus/common/expfmt"
 )
+
+// negotiator tells which format a scraper gets. It remembers the latest answer, as a
+// scraper says the same each time.
+type negotiator struct {
+	formats []expfmt.Format
+	latest  atomic.Pointer[negotiated]
+}
+
+type negotiated struct {
+	accept string
+	format expfmt.Format
+}
+
+func (n *negotiator) negotiate(h http.Header) expfmt.Format {
+	accept := h.Get("Accept") // all that expfmt looks at
+	if latest := n.latest.Load(); latest != nil && latest.accept == accept {
+		return latest.format
+	}
+	format := expfmt.NegotiateAccept(h, n.formats...)
+	n.latest.Store(&negotiated{accept, format})
+	return format
+}
 
 // wantsGzip says whether a scraper is to get the page compressed: it ranks gzip above
 // the plain page, which it gets otherwise. Of a header that makes no sense, what comes

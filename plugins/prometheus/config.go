@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"path"
 	"slices"
 	"strings"
@@ -87,9 +86,8 @@ func (c *Config) Open(ctx context.Context, host *plugin.Host) (any, error) {
 		EnableOpenMetrics:                   true,
 		EnableOpenMetricsTextCreatedSamples: true,
 	})
-	handler := http.TimeoutHandler(newScraper(out, host.SelfReader, host.Self, full), scrapeTimeout,
-		fmt.Sprintf("Exceeded configured timeout of %v.\n", scrapeTimeout))
-	page := plugin.Page{Path: c.Path, Doc: "metrics of this node's pods, for Prometheus", Handler: handler}
+	page := plugin.Page{Path: c.Path, Doc: "metrics of this node's pods, for Prometheus",
+		Handler: newScraper(out, host.SelfReader, host.Self, full)}
 	if err := host.Handle(page); err != nil {
 		return nil, fmt.Errorf("serve the page at %s: %w", c.Path, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
@@ -22,8 +21,9 @@ type collector interface {
 // it leaves to them.
 type own struct {
 	reader collector
+	// turn is held by the scrape that writes: a channel, since one may hang in a callback.
+	turn chan struct{}
 
-	mu   sync.Mutex
 	data metricdata.ResourceMetrics // whose memory is used again
 	// families are found by the names of their instruments, and shown in the order of
 	// their own.
@@ -36,15 +36,15 @@ type own struct {
 }
 
 func newOwn(reader collector, samples map[string]bool) *own {
-	return &own{reader: reader, families: make(map[string]*ownFamily), taken: maps.Clone(samples)}
+	return &own{reader: reader, turn: make(chan struct{}, 1), families: make(map[string]*ownFamily), taken: maps.Clone(samples)}
 }
 
 // write appends the families to a text, in the order of their names, and tells where each
 // of them ends. It returns false where only client_golang can tell how the page must look,
 // or what is wrong with it.
 func (o *own) write(into *bytes.Buffer, as format, ended func(name string)) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.turn <- struct{}{}
+	defer func() { <-o.turn }()
 	o.round++
 	if err := o.reader.Collect(context.Background(), &o.data); err != nil {
 		return false

@@ -1,13 +1,10 @@
 package prometheus
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"net/http"
 	"sync"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -22,10 +19,10 @@ type scraper struct {
 	own  *own
 	self prometheus.Gatherer
 	// names are those of the families that the output may show.
-	names   map[string]bool
-	formats []expfmt.Format
-	// full can do everything, at its price.
-	full http.Handler
+	names      map[string]bool
+	negotiator negotiator
+	// gathered serves what cannot be written, and full can do everything, at its price.
+	gathered, full http.Handler
 	// busy has a place for each scrape under way.
 	busy    chan struct{}
 	scratch sync.Pool
@@ -34,10 +31,10 @@ type scraper struct {
 func newScraper(out *output, reader collector, self prometheus.Gatherer, full http.Handler) *scraper {
 	s := &scraper{
 		out: out, self: prometheus.Gatherers{self}, full: full,
-		names:   make(map[string]bool, len(out.shown)),
-		formats: expfmt.DefaultOpenMetricsAcceptedFormats(),
-		busy:    make(chan struct{}, maxScrapes),
-		scratch: sync.Pool{New: func() any { return newScratch() }},
+		names:      make(map[string]bool, len(out.shown)),
+		negotiator: negotiator{formats: expfmt.DefaultOpenMetricsAcceptedFormats()},
+		busy:       make(chan struct{}, maxScrapes),
+		scratch:    sync.Pool{New: func() any { return newScratch() }},
 	}
 	for _, f := range out.shown {
 		s.names[f.name] = true
@@ -45,49 +42,97 @@ func newScraper(out *output, reader collector, self prometheus.Gatherer, full ht
 	if reader != nil {
 		s.own = newOwn(reader, s.names)
 	}
+	s.gathered = http.TimeoutHandler(http.HandlerFunc(s.serveGathered), scrapeTimeout, tooLate())
 	return s
 }
+
+// tooLate is what a scraper is told that waited for too long.
+func tooLate() string { return fmt.Sprintf("Exceeded configured timeout of %v.\n", scrapeTimeout) }
 
 // ServeHTTP serves the page.
 func (s *scraper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.busy <- struct{}{}:
-		defer func() { <-s.busy }()
 	default:
 		http.Error(w, fmt.Sprintf("Limit of concurrent requests reached (%d), try again later.", maxScrapes),
 			http.StatusServiceUnavailable)
 		return
 	}
-	if !s.serveText(w, r) {
-		s.full.ServeHTTP(w, r)
+	if !s.serveWritten(w, r) {
+		s.gathered.ServeHTTP(w, r) // which may go on after it has been given up, and leaves the place
 	}
 }
 
-// serveText serves the page if it can be had as a text of all metrics, without any
-// fault. Otherwise it has written nothing.
-func (s *scraper) serveText(w http.ResponseWriter, r *http.Request) bool {
-	contentType := expfmt.NegotiateAccept(r.Header, s.formats...)
-	var as format
-	switch contentType.FormatType() {
-	case expfmt.TypeTextPlain:
-		as = textFormat
-	case expfmt.TypeOpenMetrics:
-		as = openMetricsFormat
-	default:
+// leave gives the place of a scrape to another one.
+func (s *scraper) leave() { <-s.busy }
+
+// serveWritten serves the page if it can be written as a text of all metrics, without any
+// fault. Otherwise nothing has been written, and the place is kept.
+func (s *scraper) serveWritten(w http.ResponseWriter, r *http.Request) (served bool) {
+	kept := false
+	defer func() {
+		if !kept {
+			s.leave()
+		}
+	}()
+	contentType, as, ok := s.wanted(r)
+	if !ok || s.own == nil {
+		kept = true
 		return false
 	}
-	if r.URL.RawQuery != "" && len(r.URL.Query()["name[]"]) > 0 {
-		return false
-	}
+	// A handler with a timeout would cost a goroutine, which wakes a thread up, and a copy
+	// of the page.
+	late := watchLate(w)
+	defer late.end()
 	b := s.scratch.Get().(*scratch)
 	defer s.scratch.Put(b)
-	if !s.writeOwn(b, as) && !s.gatherOwn(b, contentType) {
-		return false
-	}
 	compressed := wantsGzip(r.Header)
-	if err := b.render(s.out, as, compressed); err != nil {
+	ok = s.writeOwn(b, as) && b.render(s.out, as, compressed) == nil
+	switch {
+	case !late.end():
+	case !ok:
+		kept = true
 		return false
+	default:
+		s.send(w, b, contentType, compressed)
 	}
+	return true
+}
+
+// serveGathered serves the page with the agent's own metrics as client_golang gathers them,
+// or all of it.
+func (s *scraper) serveGathered(w http.ResponseWriter, r *http.Request) {
+	defer s.leave()
+	if contentType, as, ok := s.wanted(r); ok {
+		b := s.scratch.Get().(*scratch)
+		defer s.scratch.Put(b)
+		compressed := wantsGzip(r.Header)
+		if s.gatherOwn(b, contentType) && b.render(s.out, as, compressed) == nil {
+			s.send(w, b, contentType, compressed)
+			return
+		}
+	}
+	s.full.ServeHTTP(w, r)
+}
+
+// wanted returns the format that a scraper wants, if it is a text of all metrics.
+func (s *scraper) wanted(r *http.Request) (expfmt.Format, format, bool) {
+	if r.URL.RawQuery != "" && len(r.URL.Query()["name[]"]) > 0 {
+		return "", 0, false
+	}
+	contentType := s.negotiator.negotiate(r.Header)
+	switch contentType.FormatType() {
+	case expfmt.TypeTextPlain:
+		return contentType, textFormat, true
+	case expfmt.TypeOpenMetrics:
+		return contentType, openMetricsFormat, true
+	default:
+		return "", 0, false
+	}
+}
+
+// send sends a page that is complete and without any fault.
+func (s *scraper) send(w http.ResponseWriter, b *scratch, contentType expfmt.Format, compressed bool) {
 	s.out.failure.Store(nil)
 	header := w.Header()
 	header.Add("Vary", "Accept")
@@ -97,13 +142,12 @@ func (s *scraper) serveText(w http.ResponseWriter, r *http.Request) bool {
 		header.Set("Content-Encoding", "gzip")
 	}
 	_, _ = w.Write(b.body.Bytes()) // a scraper that has gone away is nobody's fault
-	return true
 }
 
 // writeOwn writes the text of the agent's own metrics, if it can be had without gathering.
 func (s *scraper) writeOwn(b *scratch, as format) bool {
 	b.resetSelf()
-	return s.own != nil && s.own.write(&b.self, as, b.endFamily)
+	return s.own.write(&b.self, as, b.endFamily)
 }
 
 // gatherOwn writes the text of the agent's own metrics, if nothing is wrong with any.
@@ -140,79 +184,4 @@ func (s *scraper) clash(self []*dto.MetricFamily) bool {
 		}
 	}
 	return false
-}
-
-// scratch is the memory that a scrape needs, which others use after it.
-type scratch struct {
-	points []point
-	// self is the text of the agent's own families, and parts are where each ends.
-	self  bytes.Buffer
-	parts []part
-	page  *bufio.Writer
-	gzip  *gzip.Writer
-	body  bytes.Buffer
-}
-
-// part is the text of one family.
-type part struct {
-	name string
-	end  int
-}
-
-func (b *scratch) resetSelf() {
-	b.self.Reset()
-	b.parts = b.parts[:0]
-}
-
-func (b *scratch) endFamily(name string) { b.parts = append(b.parts, part{name, b.self.Len()}) }
-
-// chunk is what is compressed at once. Compression without state looks for
-// repetitions within so much.
-const chunk = 64 << 10
-
-func newScratch() *scratch {
-	b := &scratch{page: bufio.NewWriterSize(nil, chunk)}
-	// No state is kept between the chunks: the fastest level that keeps some takes as
-	// long and 800 KB of memory. The level is a valid one, so that there is no error.
-	b.gzip, _ = gzip.NewWriterLevel(nil, gzip.StatelessCompression)
-	return b
-}
-
-// render makes the body of the answer: samples and the agent's own metrics, sorted by
-// their names.
-func (b *scratch) render(out *output, as format, compressed bool) error {
-	b.body.Reset()
-	b.page.Reset(&b.body)
-	if compressed {
-		b.gzip.Reset(&b.body)
-		b.page.Reset(b.gzip)
-	}
-	b.points = out.points(b.points[:0])
-	defer clear(b.points) // holds no line that is gone
-
-	next, begin := 0, 0
-	for i := range b.points {
-		p := &b.points[i]
-		if f := p.line.family; i == 0 || f != b.points[i-1].line.family {
-			for next < len(b.parts) && b.parts[next].name < f.name {
-				_, _ = b.page.Write(b.self.Bytes()[begin:b.parts[next].end])
-				begin, next = b.parts[next].end, next+1
-			}
-			_, _ = b.page.WriteString(f.heads[as])
-		}
-		p.write(b.page, as)
-	}
-	_, _ = b.page.Write(b.self.Bytes()[begin:])
-	if as == openMetricsFormat {
-		_, _ = b.page.WriteString("# EOF\n")
-	}
-	if err := b.page.Flush(); err != nil {
-		return fmt.Errorf("write the page: %w", err)
-	}
-	if compressed {
-		if err := b.gzip.Close(); err != nil {
-			return fmt.Errorf("compress the page: %w", err)
-		}
-	}
-	return nil
 }
