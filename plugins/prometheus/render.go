@@ -32,14 +32,15 @@ func (b *scratch) resetSelf() {
 
 func (b *scratch) endFamily(name string) { b.parts = append(b.parts, part{name, b.self.Len()}) }
 
-// chunk is what is compressed at once. Compression without state looks for
-// repetitions within so much.
-const chunk = 64 << 10
+// chunk is what is compressed at once. Compression without state looks for repetitions within
+// so much. Of a longer one the compressor would make several blocks, and look through the end of
+// each once more for the next.
+const chunk = 1<<15 - 1
 
 func newScratch() *scratch {
 	b := &scratch{page: bufio.NewWriterSize(nil, chunk)}
-	// No state is kept between the chunks: the fastest level that keeps some takes as
-	// long and 800 KB of memory. The level is a valid one, so that there is no error.
+	// No state is kept between the chunks: the fastest level that keeps some takes little
+	// less time, and 800 KB of memory. The level is a valid one, so that there is no error.
 	b.gzip, _ = gzip.NewWriterLevel(nil, gzip.StatelessCompression)
 	return b
 }
