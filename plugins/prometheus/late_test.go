@@ -144,3 +144,22 @@ func TestNegotiationIsRemembered(t *testing.T) {
 		p.sameAsReference(t, "/metrics", accept, accept, "", accept)
 	}
 }
+
+// A handler that is back late adds nothing to the answer that was given in its stead.
+func TestLateScrapeIsAnsweredOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := openInstrumented(t, nil)
+		_, err := p.host.Meter.Int64ObservableGauge("slow", metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			time.Sleep(2 * scrapeTimeout)
+			o.Observe(1)
+			return nil
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := get(t, p.host.Mux, "/metrics", nil)
+		if w.Code != http.StatusServiceUnavailable || w.Body.String() != tooLate() || !w.Flushed {
+			t.Errorf("status %d, flushed %v, %q", w.Code, w.Flushed, w.Body)
+		}
+	})
+}

@@ -2,7 +2,6 @@ package prometheus
 
 import (
 	"compress/gzip"
-	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -17,9 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"go.opentelemetry.io/otel/attribute"
-	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/metric"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/podjoule/podjoule/agent/measure"
 	"github.com/podjoule/podjoule/agent/plugin"
@@ -131,16 +128,32 @@ func (d discard) Header() http.Header         { return d.header }
 func (d discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d discard) WriteHeader(int)             {}
 
-// A page allocates by its own metrics, not by its samples.
-func TestScrapeAllocatesLittle(t *testing.T) {
+// newFullNode returns a page of so many pods, with as many of the agent's own metrics as
+// there are.
+func newFullNode(t testing.TB, pods int) *page {
+	t.Helper()
 	m := newMetrics()
-	p := openDefault(t, m.all()...)
+	p, _ := openInstrumented(t, nil, m.all()...)
+	for i := range 25 {
+		counter, err := p.host.Meter.Int64Counter("podjoule.own." + strconv.Itoa(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"k8s", "prometheus"} {
+			counter.Add(t.Context(), 1, metric.WithAttributes(attribute.String("plugin", name)))
+		}
+	}
 	p.next(t, func(b *measure.Batch) {
-		for i := range 500 {
+		for i := range pods {
 			m.newPod("web-"+strconv.Itoa(i), "u-"+strconv.Itoa(i)).sample(b)
 		}
 	})
-	r := prometheusRequest(t)
+	return p
+}
+
+// A page allocates what it costs to collect its own metrics, and nothing for its samples.
+func TestScrapeAllocatesLittle(t *testing.T) {
+	p, r := newFullNode(t, 500), prometheusRequest(t)
 	if allocs := testing.AllocsPerRun(20, func() { p.host.Mux.ServeHTTP(discard{http.Header{}}, r) }); allocs > 200 {
 		t.Errorf("%v allocations for a page of 5,500 samples, want 200 at most", allocs)
 	}
@@ -154,44 +167,12 @@ func prometheusRequest(t testing.TB) *http.Request {
 	return r
 }
 
-// BenchmarkScrape is what a Prometheus server gets of a full node, with as many of the
-// agent's own metrics as there are.
+// BenchmarkScrape is what a Prometheus server gets of a full node.
 func BenchmarkScrape(b *testing.B) {
-	m := newMetrics()
-	host := plugintest.NewHost(b, m.all()...)
-	exporter, err := otelprom.New(otelprom.WithRegisterer(host.Self.(*prometheus.Registry)), otelprom.WithoutTargetInfo(), otelprom.WithoutScopeInfo())
-	if err != nil {
-		b.Fatal(err)
-	}
-	reader := sdkmetric.NewManualReader()
-	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter), sdkmetric.WithReader(reader))
-	host.SelfReader = reader
-	b.Cleanup(func() { _ = provider.Shutdown(context.Background()) })
-	host.Meter = provider.Meter("test")
-	for i := range 25 {
-		counter, err := host.Meter.Int64Counter("podjoule.own." + strconv.Itoa(i))
-		if err != nil {
-			b.Fatal(err)
-		}
-		counter.Add(b.Context(), 1, metric.WithAttributes(attribute.String("plugin", "k8s")))
-		counter.Add(b.Context(), 1, metric.WithAttributes(attribute.String("plugin", "prometheus")))
-	}
-	opened, err := Plugin().Config().Open(b.Context(), host.Host)
-	if err != nil {
-		b.Fatal(err)
-	}
-	batch := new(measure.Batch)
-	batch.Reset(interval, tick, tick.Add(interval))
-	for i := range 110 {
-		m.newPod("web-"+strconv.Itoa(i), "u-"+strconv.Itoa(i)).sample(batch)
-	}
-	if err := opened.(plugin.Output).Write(b.Context(), batch); err != nil {
-		b.Fatal(err)
-	}
-	r := prometheusRequest(b)
+	p, r := newFullNode(b, 110), prometheusRequest(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		host.Mux.ServeHTTP(discard{http.Header{}}, r)
+		p.host.Mux.ServeHTTP(discard{http.Header{}}, r)
 	}
 }
 
