@@ -26,19 +26,20 @@ type reading struct {
 	ran uint64
 }
 
-// energyFile is the counter of a zone of powercap: energy_uj in the zone's folder.
+// energyFile is the path of the counter of a zone of powercap.
 type energyFile string
 
-func (f energyFile) path() string { return filepath.Join(string(f), "energy_uj") }
+// energyFileIn is the counter in a zone's folder.
+func energyFileIn(folder string) energyFile { return energyFile(filepath.Join(folder, "energy_uj")) }
 
-func (f energyFile) open(*kernel) (int, error) { return sysfs.Open(f.path()) }
+func (f energyFile) open(*kernel) (int, error) { return sysfs.Open(string(f)) }
 
 // read reads from the start, which makes the kernel ask the CPU.
 func (f energyFile) read(k *kernel, fd int, buf []byte) (reading, error) {
-	energy, err := sysfs.ReadNumber(k.pread, fd, f.path(), buf)
+	energy, err := sysfs.ReadNumber(k.pread, fd, string(f), buf)
 	return reading{energy: energy}, err
 }
 
 func (f energyFile) limits(p place, above *limits) (limits, error) {
-	return limitsOf(string(f), p, above)
+	return limitsOf(filepath.Dir(string(f)), p, above)
 }

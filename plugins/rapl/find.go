@@ -76,7 +76,7 @@ func find(sysfs string) ([]found, *search) {
 	for _, folder := range slices.SortedFunc(maps.Keys(s.paths), byFolder) {
 		f := found{folder: folder, path: s.paths[folder], names: s.chain(folder)}
 		f.place, f.die, f.dies = placeOf(f.names)
-		f.access = energyFile(f.path)
+		f.access = energyFileIn(f.path)
 		zones = append(zones, f)
 	}
 	return zones, s

@@ -10,9 +10,10 @@ import (
 // unloaded, and rights change.
 const lookInterval = time.Minute
 
-// look finds out by which way the machine is measured, and which zones there are. Those that are known keep their counters. A zone
-// that is not there any more waits for its return as long as its baseline is good, since
-// drivers are loaded anew, unless the same register is back in another folder.
+// look finds out by which way the machine is measured, and which zones there are. Those
+// that are known keep their counters. A zone that is not there any more waits for its
+// return as long as its baseline is good, since drivers are loaded anew, unless the same
+// register is back in another folder.
 func (s *source) look(ctx context.Context, now time.Time) {
 	s.looked, s.removed = now, false
 	w, seen, refused := s.decide()

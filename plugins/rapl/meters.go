@@ -25,8 +25,10 @@ func (s *source) Meters() []plugin.Meter {
 			used = append(used, d.meter())
 		}
 	}
-	if len(s.zones) == 0 {
-		return []plugin.Meter{s.nothing()}
+	for _, r := range s.state.Load().refusals {
+		if len(s.zones) == 0 || r.way != s.way { // else its zones tell
+			rest = append(rest, r.meter())
+		}
 	}
 	return append(used, rest...)
 }
@@ -46,7 +48,7 @@ func (s *source) unused(z *zone) (plugin.Meter, bool) {
 	case z.refused != nil:
 		m.Why, m.Remedy = apart(explain(statusOf(z.refused), z.refused))
 	case z.stale:
-		m.Why = fmt.Sprintf("%s cannot be read: the driver refuses, or what it says is garbled", z.title())
+		m.Why = "the driver refuses to read it, or what it says is garbled"
 		m.Remedy = "try again; if it stays, the kernel's log may say why (dmesg)"
 	default:
 		return plugin.Meter{}, false
@@ -86,16 +88,13 @@ func (d *domain) meter() plugin.Meter {
 	return m
 }
 
-// nothing is what there is to say of a machine without zones.
-func (s *source) nothing() plugin.Meter {
-	st := s.state.Load()
-	m := plugin.Meter{Name: "powercap", State: plugin.MeterUnreadable}
-	if st.status == statusNoTree || st.status == statusNoZones {
+// meter is what there is to say of a way that has no counter to read.
+func (r *refusal) meter() plugin.Meter {
+	m := plugin.Meter{Name: r.way.name(), State: plugin.MeterUnreadable}
+	if r.status == statusNoTree || r.status == statusNoZones {
 		m.State = plugin.MeterAbsent
 	}
-	if st.err != nil {
-		m.Why, m.Remedy = apart(st.err)
-	}
+	m.Why, m.Remedy = apart(r.err)
 	const virtual = "a virtual machine has none" // which helps nobody
 	if remedy, ok := strings.CutPrefix(m.Remedy, virtual+"; "); ok {
 		m.Why, m.Remedy = m.Why+"; "+virtual, remedy

@@ -13,8 +13,16 @@ type state struct {
 	err                              error
 	measured, duplicates, unreadable int64
 	ceilings                         []ceiling
+	refusals                         []refusal        // of each way, where none serves
 	source, why                      string           // the way that is taken, and the reason; none when nothing is measured
 	total                            map[string]int64 // 1 for the domains that make up the machine's total, 0 for the others
+}
+
+// refusal is why a way does not serve.
+type refusal struct {
+	way    *way
+	status status
+	err    error
 }
 
 // ceiling is the power beyond which a step back of a zone's counter is no wrap.
@@ -66,7 +74,11 @@ func (s *source) judge(seen *survey, refused error) {
 	if unlimited != nil {
 		note(statusReadError, unlimited)
 	}
+	if st.measured == 0 && st.err != nil {
+		st.refusals = append(st.refusals, refusal{s.way, st.status, st.err})
+	}
 	if refused != nil && st.measured == 0 {
+		st.refusals = append(st.refusals, refusal{s.other(), statusOf(refused), refused})
 		st.joinRefusal(refused)
 	}
 	if st.measured > 0 {

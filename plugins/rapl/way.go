@@ -71,12 +71,24 @@ func (s *source) decide() (w *way, seen survey, refused error) {
 }
 
 // reasonOf says in a word why a way is not taken, as in "powercap_no_permission".
-func reasonOf(w *way, err error) string {
-	name := sourcePerf
+func reasonOf(w *way, err error) string { return w.name() + "_" + string(statusOf(err)) }
+
+// name is what the configuration calls the way.
+func (w *way) name() string {
 	if w.source == sourcePowercapEnergy {
-		name = sourcePowercap
+		return sourcePowercap
 	}
-	return name + "_" + string(statusOf(err))
+	return sourcePerf
+}
+
+// other is the way that is not taken, where there is one.
+func (s *source) other() *way {
+	for _, w := range s.ways {
+		if w != s.way {
+			return w
+		}
+	}
+	return nil
 }
 
 // serves tells whether a way has a counter that can be read: one that is read, or one that
