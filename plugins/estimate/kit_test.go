@@ -82,21 +82,25 @@ func (n *node) open(c *Config) {
 }
 
 // poll ends a window after some time, and returns what there is in it by metric and part,
-// in µJ, and the series that ended.
-func (n *node) poll(after time.Duration) (got map[string]float64, ended int) {
+// in µJ, and the series that ended. Other sources have told some before.
+func (n *node) poll(after time.Duration, others ...*measure.Series) (got map[string]float64, ended int) {
 	n.t.Helper()
-	b, err := n.tryPoll(after)
+	b, err := n.tryPoll(after, others...)
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	return values(b), len(b.Ended)
 }
 
-func (n *node) tryPoll(after time.Duration) (*measure.Batch, error) {
+func (n *node) tryPoll(after time.Duration, others ...*measure.Series) (*measure.Batch, error) {
 	n.t.Helper()
-	start := n.end
-	n.end = n.end.Add(after)
-	return plugintest.Poll(n.t, n.source, time.Second, start, n.end)
+	b := new(measure.Batch)
+	b.Reset(time.Second, n.end, n.end.Add(after))
+	for _, s := range others {
+		b.Uint(s, 1)
+	}
+	n.end = b.End
+	return b, n.source.Poll(n.t.Context(), b)
 }
 
 func values(b *measure.Batch) map[string]float64 {

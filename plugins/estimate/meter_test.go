@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/podjoule/podjoule/agent/measure"
 )
 
 // What is a meter, and what is none.
@@ -133,6 +135,50 @@ func TestRestsBesideAMeter(t *testing.T) {
 	}
 	if got, _ := n.poll(time.Minute); len(got) != 0 {
 		t.Errorf("after the meter: %v, of a time in which there was one", got)
+	}
+}
+
+// A meter that another source reads in the same ticks is as good: one of perf, or of hwmon.
+// One that is estimated, or of a part only, is none.
+func TestRestsBesideAnotherSource(t *testing.T) {
+	for name, tt := range map[string]struct {
+		metric, domain, quality string
+		rests                   bool
+	}{
+		"perf":            {"rapl_consumed_energy", "package", "measured", true},
+		"a meter of ACPI": {"hwmon_consumed_energy", "machine", "derived", true},
+		"memory alone":    {"rapl_consumed_energy", "dram", "measured", false},
+		"another model":   {"guessed_energy", "package", "estimated", false},
+		"a band":          {"rapl_consumed_energy_low", "package", "measured", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t, captured)
+			n.open(defaults())
+			s := &measure.Series{
+				Metric:     &measure.Metric{Name: tt.metric, Unit: measure.Microjoule, Kind: measure.Delta},
+				Consumer:   measure.Consumer{Kind: measure.LocalMachine},
+				Attributes: []measure.Attribute{{Key: "domain", Value: tt.domain}, {Key: "quality", Value: tt.quality}, {Key: "source", Value: "rapl-perf"}},
+			}
+			n.poll(5 * time.Second)
+			told, _ := n.poll(5*time.Second, s)
+			delete(told, tt.metric+" ") // is not the estimate
+			if rests := len(told) == 0; rests != tt.rests {
+				t.Fatalf("it tells %v", told)
+			}
+			if !tt.rests {
+				return
+			}
+			if err := n.source.Ready(); err == nil || !strings.Contains(err.Error(), tt.domain+" (rapl-perf)") {
+				t.Errorf("error %v, want the domain and its source", err)
+			}
+			if told, _ := n.poll(50 * time.Second); len(told) != 0 {
+				t.Errorf("after a reading that failed: %v", told)
+			}
+			n.poll(10 * time.Second) // a baseline, as the meter has been silent for a minute
+			if told, _ := n.poll(5 * time.Second); len(told) != levels*parts || n.source.Ready() != nil {
+				t.Errorf("without the meter: %v, %v", told, n.source.Ready())
+			}
+		})
 	}
 }
 

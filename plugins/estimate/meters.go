@@ -14,11 +14,12 @@ func (s *source) Meters() []plugin.Meter {
 		Name: "model " + strings.TrimSuffix(s.model.name, "-"+tableVersion), Domain: domain,
 		Resource: measure.Resource{Kind: measure.LocalMachine}, State: plugin.MeterUsed,
 	}
-	switch {
-	case s.resting.Load():
+	if why := s.resting.Load(); why != nil {
 		m.State = plugin.MeterNotNeeded
-		m.Why, _, _ = strings.Cut(metered(s.meter.sysfs).Error(), "; ") // what helps is for those who asked for it
+		m.Why, _, _ = strings.Cut((*why).Error(), "; ") // what helps is for those who asked for it
 		return []plugin.Meter{m}
+	}
+	switch {
 	case s.doubt != nil:
 		m.Why, m.Remedy, _ = strings.Cut(s.doubt.Error(), "; ")
 	case s.model.machines == 0:

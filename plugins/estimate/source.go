@@ -3,8 +3,6 @@ package estimate
 import (
 	"context"
 	"errors"
-	"fmt"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +16,7 @@ type source struct {
 	compare bool
 	stat    statFile
 	meter   meter
+	heard   heard
 	self    *instruments
 
 	usage usage
@@ -26,20 +25,17 @@ type source struct {
 	series [levels][parts]*measure.Series
 	differ *measure.Series
 
-	resting atomic.Bool // nothing is estimated beside a meter, for Ready
-}
-
-// metered is what Ready says beside a meter, and what there is to do.
-func metered(sysfs string) error {
-	return fmt.Errorf("nothing is estimated: this node has an energy meter that can be read, in %s; [plugins.rapl] measures with it: "+
-		"leave out [plugins.estimate], or set compare = true to have both, and their difference", filepath.Join(sysfs, "class", "powercap"))
+	resting atomic.Pointer[error] // why nothing is estimated, beside a meter, for Ready
 }
 
 // Poll implements plugin.Source.
 func (s *source) Poll(ctx context.Context, b *measure.Batch) error {
 	s.meter.look(b.End)
-	if s.meter.found() && !s.compare {
-		s.rest(ctx, b)
+	s.heard.hear(b)
+	if !s.compare && (s.meter.found() || s.heard.recent(b.End)) {
+		if s.resting.Load() == nil {
+			s.rest(ctx, b, s.metered())
+		}
 		return nil
 	}
 	s.begin(ctx)
@@ -76,15 +72,14 @@ func (s *source) begin(ctx context.Context) {
 		}
 	}
 	s.differ = newDifference(s.model.name)
-	s.resting.Store(false)
+	s.resting.Store(nil)
 	s.self.active.Record(ctx, 1)
 }
 
 // rest ends the series: a meter does it better.
-func (s *source) rest(ctx context.Context, b *measure.Batch) {
-	if !s.resting.Swap(true) {
-		s.self.active.Record(ctx, 0)
-	}
+func (s *source) rest(ctx context.Context, b *measure.Batch, why error) {
+	s.resting.Store(&why)
+	s.self.active.Record(ctx, 0)
 	for level := range s.series {
 		for part, series := range s.series[level] {
 			if series != nil {
@@ -135,8 +130,8 @@ func (s *source) emitDifference(b *measure.Batch, estimated uint64, window time.
 
 // Ready implements plugin.Readier.
 func (s *source) Ready() error {
-	if s.resting.Load() {
-		return metered(s.meter.sysfs)
+	if why := s.resting.Load(); why != nil {
+		return *why
 	}
 	return s.doubt
 }
