@@ -85,27 +85,25 @@ func (e *encoder) encode(s *measure.Series) (row, error) {
 }
 
 // appendValue adds a value in the unit that the metric shows. Integers stay
-// exact: energy is written digit by digit, not divided.
+// exact: energy and cores are written digit by digit, not divided.
 func appendValue(dst []byte, s *measure.Sample) []byte {
 	unit := s.Series.Metric.Unit
 	v, counted := s.Uint()
 	switch {
 	case !counted:
 		return strconv.AppendFloat(dst, s.Float()/unit.Divisor(), 'g', -1, 64)
-	case unit == measure.Microjoule:
-		return appendJoules(dst, v)
 	default:
-		return strconv.AppendUint(dst, v, 10)
+		return appendParts(dst, v, uint64(unit.Divisor()))
 	}
 }
 
-// appendJoules adds microjoules as joules, without zeros at the end.
-func appendJoules(dst []byte, microjoules uint64) []byte {
-	const perJoule = 1_000_000
-	dst = strconv.AppendUint(dst, microjoules/perJoule, 10)
-	if rest := microjoules % perJoule; rest != 0 {
+// appendParts adds a number of parts, of which so many make one, without zeros at the
+// end. So many is a power of ten.
+func appendParts(dst []byte, parts, perOne uint64) []byte {
+	dst = strconv.AppendUint(dst, parts/perOne, 10)
+	if rest := parts % perOne; rest != 0 {
 		point := len(dst)
-		dst = strconv.AppendUint(dst, perJoule+rest, 10) // always seven digits: the first makes room for the point
+		dst = strconv.AppendUint(dst, perOne+rest, 10) // always one digit too many: the first makes room for the point
 		dst[point] = '.'
 		dst = bytes.TrimRight(dst, "0")
 	}

@@ -198,10 +198,14 @@ func newSum(m pmetric.Metric, temporality pmetric.AggregationTemporality) pmetri
 	return sum.DataPoints()
 }
 
-// ucum returns a unit as OpenTelemetry writes it, in UCUM.
+// ucum returns a unit as OpenTelemetry writes it, in UCUM. Cores have the word that its
+// conventions have for them.
 func ucum(u measure.Unit) string {
-	if u == measure.Byte {
+	switch u {
+	case measure.Byte:
 		return "By"
+	case measure.Millicore:
+		return "{cpu}"
 	}
 	return u.String()
 }

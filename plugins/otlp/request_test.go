@@ -228,6 +228,27 @@ func TestConsumersAndResources(t *testing.T) {
 	}
 }
 
+// Units are in UCUM, and values are in them: thousandths of a core as cores.
+func TestUnitOfCores(t *testing.T) {
+	m := &measure.Metric{Name: "cpu_request", Unit: measure.Millicore, Kind: measure.Gauge, Attributes: []string{"name", "namespace", "node", "uid"}}
+	b := tick(0)
+	b.Uint(ofPod(m, "a"), 250)
+	md, err := newBuild(Delta, Both).build(b, noSelf())
+	if err != nil {
+		t.Fatal(err)
+	}
+	points := 0
+	eachPoint(md, func(_ pmetric.ResourceMetrics, got pmetric.Metric, p pmetric.NumberDataPoint) {
+		points++
+		if got.Unit() != "{cpu}" || p.DoubleValue() != 0.25 {
+			t.Errorf("%v %s, want 0.25 {cpu}", p.DoubleValue(), got.Unit())
+		}
+	})
+	if points != 1 {
+		t.Errorf("%d points, want 1", points)
+	}
+}
+
 // A delta keeps its name, or loses "_delta" as a cumulative sum; the word "total" in
 // the names of pressure stays, as a part of what Alumet calls them.
 func TestNamesOfSums(t *testing.T) {

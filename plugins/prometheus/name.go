@@ -44,6 +44,8 @@ func baseUnit(u measure.Unit) unit {
 		return unit{"bytes", 1}
 	case measure.Percent:
 		return unit{"percent", 1}
+	case measure.Millicore:
+		return unit{"cores", 1e3}
 	default:
 		return unit{"", 1}
 	}

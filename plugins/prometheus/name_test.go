@@ -38,6 +38,8 @@ func TestFamilyName(t *testing.T) {
 	f("pids_current", measure.One, measure.Gauge, "podjoule_pids_current")
 	f("throttled_periods_delta", measure.One, measure.Delta, "podjoule_throttled_periods_total")
 	f("pids", measure.One, measure.Gauge, "podjoule_pids")
+	f("cpu_request", measure.Millicore, measure.Gauge, "podjoule_cpu_request_cores")
+	f("memory_request", measure.Byte, measure.Gauge, "podjoule_memory_request_bytes")
 	f("uptime", measure.Nanosecond, measure.Gauge, "podjoule_uptime_seconds")
 }
 
