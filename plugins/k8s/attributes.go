@@ -31,10 +31,12 @@ const (
 	keyPhase        = "phase"
 )
 
-// choice is which optional attributes series have. The zero value is none.
+// choice is what of pods is read besides their names: which optional attributes series
+// have, and whether requests are told. The zero value is none.
 type choice struct {
 	workload, qos, phase bool
 	labels, annotations  []chosenText
+	requests             bool
 }
 
 // chosenText is a label or an annotation that is an attribute.
@@ -74,6 +76,13 @@ func choose(entries []string) (choice, error) {
 	return c, nil
 }
 
+// choice returns what of pods is to be read.
+func (c *Config) choice() (choice, error) {
+	chosen, err := choose(c.Attributes)
+	chosen.requests = groupsOf(c.MetricGroups).Requests
+	return chosen, err
+}
+
 // keys returns the keys of all attributes that a series may have by the choice.
 func (c *choice) keys() []string {
 	var keys []string
@@ -98,6 +107,8 @@ func (c *choice) keys() []string {
 func (c *choice) wantsOwner() bool { return c != nil && c.workload }
 func (c *choice) wantsPhase() bool { return c != nil && c.phase }
 
+func (c *choice) wantsRequests() bool { return c != nil && c.requests }
+
 func (c *choice) wantsLabels() bool { return c != nil && (c.workload || len(c.labels) > 0) }
 
 func (c *choice) wantsLabel(key []byte) bool {
@@ -113,11 +124,10 @@ func has(chosen []chosenText, key []byte) bool {
 	return slices.ContainsFunc(chosen, func(t chosenText) bool { return t.key == string(key) })
 }
 
-// changes tells whether one of the attributes may change while a pod lives.
-func (c *choice) changes() bool { return c.phase || len(c.labels)+len(c.annotations) > 0 }
+// changes tells whether something that is chosen may change while a pod lives.
+func (c *choice) changes() bool { return c.phase || c.requests || len(c.labels)+len(c.annotations) > 0 }
 
-// longestAge is when attributes that may have changed are asked for again, where
-// nobody tells.
+// longestAge is when what may have changed is asked for again, where nobody tells.
 const longestAge = time.Minute
 
 // renewal returns how old a list of pods may get, or 0 for any age.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -139,11 +138,7 @@ func (n *plainNode) open(pods []*corev1.Pod, change ...func(*Config)) (*source, 
 			n.t.Error(err)
 		}
 	})
-	var list []corev1.Pod
-	for _, p := range pods {
-		list = append(list, *p)
-	}
-	s.discovery.replace(podsOf(node, list), time.Now())
+	s.know(pods...)
 	return s, host
 }
 
@@ -188,6 +183,9 @@ func detailsOf(version string, container bool, i float64, devices ...string) map
 	for _, d := range devices {
 		all["io_bytes_delta "+d+" read"], all["io_bytes_delta "+d+" write"] = 16*i, 17*i
 		all["io_operations_delta "+d+" read"], all["io_operations_delta "+d+" write"] = 18*i, 19*i
+	}
+	if !container {
+		all["cpu_request"], all["memory_request"] = 100, 128<<20
 	}
 	if version == "v2" || container {
 		all["memory_oom_kills_delta"] = 9 * i

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/podjoule/podjoule/agent/measure"
-	"github.com/podjoule/podjoule/cgroup"
 )
 
 // Attribute keys of devices.
@@ -138,7 +137,7 @@ func newDetailMetrics(prefix, what string, keys []string) (d detailMetrics) {
 }
 
 // list returns the metrics of the groups that are wanted.
-func (d *detailMetrics) list(g cgroup.Groups) []*measure.Metric {
+func (d *detailMetrics) list(g groups) []*measure.Metric {
 	var all []*measure.Metric
 	for _, group := range metricGroups() {
 		if !wants(g, group) {
@@ -161,7 +160,7 @@ func (d *detailMetrics) list(g cgroup.Groups) []*measure.Metric {
 	return all
 }
 
-func wants(g cgroup.Groups, group string) bool {
+func wants(g groups, group string) bool {
 	switch group {
 	case groupMemoryDetail:
 		return g.MemoryDetail
@@ -174,5 +173,5 @@ func wants(g cgroup.Groups, group string) bool {
 	case groupPIDs:
 		return g.PIDs
 	}
-	return false // CPU and memory are in metricSet
+	return false // of the others the metrics are in metricSet
 }

@@ -23,6 +23,7 @@ type pod struct {
 	uid, hash, name, namespace string              // hash is a mirror's
 	containers                 map[string]string   // container id → name
 	attributes                 []measure.Attribute // that are chosen, sorted by key
+	requests                   *requests           // nil where they are not wanted
 }
 
 // nameContainer enters the ids of a container, as runtime://id: its own, and those

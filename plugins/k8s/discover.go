@@ -63,7 +63,7 @@ const (
 // openDiscovery makes the discovery that is configured.
 func openDiscovery(c *Config, node string, tokens *token.Source, host *plugin.Host) (*discovery, error) {
 	refresh := time.Duration(c.RefreshInterval)
-	chosen, err := choose(c.Attributes)
+	chosen, err := c.choice()
 	if err != nil {
 		return nil, err
 	}

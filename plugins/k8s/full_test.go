@@ -52,6 +52,9 @@ func newChosenPod(node string, chosen *choice, p *corev1.Pod) *pod {
 	known := newPod(node, p)
 	if known != nil {
 		known.attributes = chosen.of(traitsOf(p))
+		if chosen.wantsRequests() {
+			known.requests, _ = requestsOf(p)
+		}
 	}
 	return known
 }

@@ -15,25 +15,36 @@ const (
 	groupThrottling   = "throttling"
 	groupIO           = "io"
 	groupPIDs         = "pids"
+	groupRequests     = "requests"
 )
+
+// groups are the groups of metrics that are wanted. Those of cgroup.Groups are read
+// from control groups, the others are not.
+type groups struct {
+	cgroup.Groups
+	Requests bool
+}
 
 // metricGroups are all groups, in the order of their metrics in the documents.
 func metricGroups() []string {
-	return []string{groupCPU, groupMemory, groupMemoryDetail, groupPressure, groupThrottling, groupIO, groupPIDs}
+	return []string{groupCPU, groupMemory, groupMemoryDetail, groupPressure, groupThrottling, groupIO, groupPIDs, groupRequests}
 }
 
 func defaultGroups() []string { return []string{groupCPU, groupMemory} }
 
 // groupsOf tells which groups are among the names.
-func groupsOf(names []string) cgroup.Groups {
+func groupsOf(names []string) groups {
 	has := func(name string) bool { return slices.Contains(names, name) }
-	return cgroup.Groups{
-		CPU: has(groupCPU), Memory: has(groupMemory), MemoryDetail: has(groupMemoryDetail), Pressure: has(groupPressure),
-		Throttling: has(groupThrottling), IO: has(groupIO), PIDs: has(groupPIDs),
+	return groups{
+		Groups: cgroup.Groups{
+			CPU: has(groupCPU), Memory: has(groupMemory), MemoryDetail: has(groupMemoryDetail), Pressure: has(groupPressure),
+			Throttling: has(groupThrottling), IO: has(groupIO), PIDs: has(groupPIDs),
+		},
+		Requests: has(groupRequests),
 	}
 }
 
-// detailed tells whether there is a group besides CPU and memory.
-func detailed(g cgroup.Groups) bool {
+// detailed tells whether there is a group of details.
+func detailed(g groups) bool {
 	return g.MemoryDetail || g.Pressure || g.Throttling || g.IO || g.PIDs
 }

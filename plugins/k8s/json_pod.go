@@ -55,7 +55,7 @@ func (r *jsonPodReader) listMetadata(list *podObjectList) {
 }
 
 func (r *jsonPodReader) pod(chosen *choice) podObject {
-	r.podParts = podParts{chosen: chosen}
+	r.podParts = newPodParts(chosen)
 	for name := range r.members() {
 		switch string(name) {
 		case "metadata":
@@ -138,6 +138,8 @@ func (r *jsonPodReader) spec() {
 	for name := range r.members() {
 		if string(name) == "nodeName" {
 			r.node = r.string()
+		} else if r.resources != nil {
+			r.specResources(name)
 		}
 	}
 }
@@ -155,13 +157,17 @@ func (r *jsonPodReader) status() {
 			r.statuses[1] = r.containers()
 		case "ephemeralContainerStatuses":
 			r.statuses[2] = r.containers()
+		default:
+			if r.resources != nil {
+				r.statusResources(name)
+			}
 		}
 	}
 }
 
 func (r *jsonPodReader) containers() (all []containerStatus) {
 	for range r.elements() {
-		var c containerStatus
+		c := r.newStatus()
 		for name := range r.members() {
 			switch string(name) {
 			case "name":
@@ -172,6 +178,14 @@ func (r *jsonPodReader) containers() (all []containerStatus) {
 				r.terminated(&c.ids[1])
 			case "lastState":
 				r.terminated(&c.ids[2])
+			case "allocatedResources":
+				if c.granted != nil {
+					r.quantities(&c.granted.allocated)
+				}
+			case "resources":
+				if c.granted != nil {
+					r.requests(&c.granted.actuated)
+				}
 			}
 		}
 		all = append(all, c)

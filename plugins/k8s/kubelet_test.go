@@ -47,12 +47,13 @@ func TestDecodeCapturedPods(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			chosen.requests = entries != nil
 			want := chosenPodsOf(node, &chosen, full.Items)
 			got, err := decodeWith(text, node, &chosen)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(pod{})); diff != "" || len(got) != 10 {
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(pod{}, requests{})); diff != "" || len(got) != 10 {
 				t.Errorf("%s: %d pods, want 10 (-want +got):\n%s", capture, len(got), diff)
 			}
 		}
@@ -140,10 +141,7 @@ func FuzzDecodePods(f *testing.F) {
 		"ownerReferences": [{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "controller": true}]}, "spec": {"nodeName": "node-1"}}]}`))
 	f.Add([]byte(`{"kind": "PodList", "items": [{}, 1]}`))
 	f.Add([]byte(`{"kind": "PodList", "items": [{"metadata": {"labels": {"app": `))
-	chosen, err := choose(everything())
-	if err != nil {
-		f.Fatal(err)
-	}
+	chosen := allOfPods(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		pods, err := decodeWith(text, node, &chosen)
 		if err != nil && pods != nil {

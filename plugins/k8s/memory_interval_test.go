@@ -71,7 +71,7 @@ func TestMemoryIsDueAtMultiples(t *testing.T) {
 // memoryOf leaves only what memory_interval is about.
 func memoryOf(all map[string]float64) map[string]float64 {
 	maps.DeleteFunc(all, func(name string, _ float64) bool {
-		return !strings.Contains(name, "memory_") && !strings.Contains(name, "slab_") || strings.Contains(name, "pressure")
+		return !strings.Contains(name, "memory_") && !strings.Contains(name, "slab_") || strings.Contains(name, "pressure") || strings.Contains(name, "request")
 	})
 	return all
 }

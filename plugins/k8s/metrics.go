@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/podjoule/podjoule/agent/measure"
-	"github.com/podjoule/podjoule/cgroup"
 )
 
 // Attribute keys.
@@ -44,12 +43,10 @@ type metricSet struct {
 	cpuTime, cpuPercent *measure.Metric
 	memory              [memoryParts]*measure.Metric
 	details             detailMetrics
+	requests            requestMetrics // of pods alone
 }
 
-var (
-	podMetrics       = newMetricSet("", "pod", keyName, keyNamespace, keyNode, keyUID)
-	containerMetrics = newMetricSet("container_", "container", keyContainer, keyContainerID, keyName, keyNamespace, keyNode, keyUID)
-)
+var podMetrics, containerMetrics = newMetricSets()
 
 // newMetricSet declares the metrics of a level, whose series may have the given
 // keys; the CPU metrics have "kind" besides.
@@ -81,7 +78,7 @@ func newMetricSet(prefix, what string, keys ...string) metricSet {
 }
 
 // list returns the metrics of the groups that are wanted.
-func (m *metricSet) list(g cgroup.Groups) []*measure.Metric {
+func (m *metricSet) list(g groups) []*measure.Metric {
 	var all []*measure.Metric
 	if g.CPU {
 		all = append(all, m.cpuTime, m.cpuPercent)
@@ -89,5 +86,9 @@ func (m *metricSet) list(g cgroup.Groups) []*measure.Metric {
 	if g.Memory {
 		all = append(all, m.memory[:]...)
 	}
-	return append(all, m.details.list(g)...)
+	all = append(all, m.details.list(g)...)
+	if g.Requests && m.requests.cpu != nil {
+		all = append(all, m.requests.list()...)
+	}
+	return all
 }

@@ -73,7 +73,8 @@ func (s *source) adopt(t *target) {
 		t.cpu[kind].carry(&old.cpu[kind])
 	}
 	t.details.carry(old.details)
-	t.pod, t.series, t.shown, t.missed, t.lists = old.pod, old.series, old.shown, old.missed, old.lists
+	t.pod, t.series, t.missed, t.lists = old.pod, old.series, old.missed, old.lists
+	t.shown, t.requested = old.shown, old.requested
 	t.tree.targets--
 	if key := cgroup.UIDKey(t.found.UID); s.pods[key] == old {
 		s.pods[key] = t

@@ -65,7 +65,7 @@ func (o *podObject) Reset() { *o = podObject{chosen: o.chosen} }
 
 // Unmarshal decodes a Pod in protobuf. The error says where it is broken.
 func (o *podObject) Unmarshal(text []byte) error {
-	r := podReader{podParts: podParts{chosen: o.chosen}}
+	r := podReader{podParts: newPodParts(o.chosen)}
 	r.pod(text)
 	if r.err != nil {
 		return fmt.Errorf("decode a pod: %w", r.err)

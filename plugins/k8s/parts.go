@@ -14,14 +14,32 @@ type podParts struct {
 	controller          owner
 	created             time.Time // zero without one, as the kubelet's static pods are
 
-	end      bool
-	statuses [3][]containerStatus // init, main, ephemeral
+	end       bool
+	statuses  [3][]containerStatus // init, main, ephemeral
+	resources *resourceParts       // nil where nobody wants them
 }
 
 // containerStatus is a container's name, its id, and those before its last restarts.
 type containerStatus struct {
-	name string
-	ids  [3]string // as runtime://id: now, of a state and of the last state that are ends
+	name    string
+	ids     [3]string         // as runtime://id: now, of a state and of the last state that are ends
+	granted *grantedResources // nil where nobody wants it
+}
+
+func newPodParts(chosen *choice) podParts {
+	p := podParts{chosen: chosen}
+	if chosen.wantsRequests() {
+		p.resources = new(resourceParts)
+	}
+	return p
+}
+
+// newStatus returns the status of a container, to be filled.
+func (p *podParts) newStatus() containerStatus {
+	if p.resources == nil {
+		return containerStatus{}
+	}
+	return containerStatus{granted: new(grantedResources)}
 }
 
 func (p *podParts) label(key []byte, value string) { p.labels = keep(p.labels, key, value) }
@@ -57,6 +75,7 @@ func (p *podParts) known() *pod {
 	known := &pod{
 		uid: p.uid, hash: p.hash, name: p.name, namespace: p.namespace,
 		containers: make(map[string]string), attributes: p.chosen.of(p.traits()),
+		requests: p.resources.reserved(p.statuses[1], p.statuses[0]),
 	}
 	for _, statuses := range p.statuses {
 		for i := range statuses {

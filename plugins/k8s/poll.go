@@ -141,6 +141,7 @@ func (s *source) emit(t *target, b *measure.Batch) {
 		}
 	}
 	s.emitDetails(t, b)
+	s.emitRequests(t, b)
 	if t.lives() && !t.stale && s.memoryDue || !t.lives() && !t.shown {
 		s.emitMemory(t, b)
 	}

@@ -33,6 +33,17 @@ const (
 	containerName, containerState       = 1, 2
 	containerLastState, containerID     = 3, 8
 	stateTerminated, terminatedIDNumber = 3, 7
+
+	specContainers, specInitContainers       = 2, 20
+	specOverhead, specRequirements           = 32, 40
+	specContainerName                        = 1
+	specContainerResources, specRestart      = 8, 24
+	requirementsRequests                     = 2
+	quantityText                             = 1
+	statusConditions                         = 2
+	conditionType, conditionReason           = 1, 5
+	statusAllocated, statusRequirements      = 19, 20
+	containerAllocated, containerRequirement = 10, 11
 )
 
 // fieldReader reads messages in protobuf. The first error stays.
@@ -186,6 +197,8 @@ func (r *podReader) spec(message []byte) {
 	for number, value := range r.fields(message) {
 		if number == specNodeName {
 			r.node = string(value)
+		} else if r.resources != nil {
+			r.specResources(number, value)
 		}
 	}
 }
@@ -203,12 +216,16 @@ func (r *podReader) status(message []byte) {
 			r.statuses[1] = append(r.statuses[1], r.container(value))
 		case statusEphemeral:
 			r.statuses[2] = append(r.statuses[2], r.container(value))
+		default:
+			if r.resources != nil {
+				r.statusResources(number, value)
+			}
 		}
 	}
 }
 
 func (r *podReader) container(message []byte) containerStatus {
-	var c containerStatus
+	c := r.newStatus()
 	for number, value := range r.fields(message) {
 		switch number {
 		case containerName:
@@ -219,6 +236,14 @@ func (r *podReader) container(message []byte) containerStatus {
 			r.terminated(value, &c.ids[1])
 		case containerLastState:
 			r.terminated(value, &c.ids[2])
+		case containerAllocated:
+			if c.granted != nil {
+				r.quantity(value, &c.granted.allocated)
+			}
+		case containerRequirement:
+			if c.granted != nil {
+				r.requests(value, &c.granted.actuated)
+			}
 		}
 	}
 	return c

@@ -26,6 +26,8 @@ func (c *Config) sets() *metricSets {
 // keys than those that every pod has.
 func newMetricSets(more ...string) (pods, containers metricSet) {
 	keys := append([]string{keyName, keyNamespace, keyNode, keyUID}, more...)
-	return newMetricSet("", "pod", keys...),
-		newMetricSet("container_", "container", append([]string{keyContainer, keyContainerID}, keys...)...)
+	pods = newMetricSet("", "pod", slices.Clone(keys)...)
+	slices.Sort(keys)
+	pods.requests = newRequestMetrics(keys)
+	return pods, newMetricSet("container_", "container", append([]string{keyContainer, keyContainerID}, keys...)...)
 }

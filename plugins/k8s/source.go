@@ -30,7 +30,7 @@ const (
 // source measures the pods of a node.
 type source struct {
 	node                        string
-	groups                      cgroup.Groups
+	groups                      groups
 	measuresCPU, measuresMemory bool
 	measuresContainers          bool
 	sysfs                       string
@@ -84,7 +84,7 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := choose(c.Attributes)
+	chosen, err := c.choice()
 	if err != nil {
 		return nil, err
 	}

@@ -33,10 +33,11 @@ type target struct {
 	lists  int
 	held   bool // it is gone, and waits for its name
 
-	series  *series // nil until it may be shown
-	glanced bool    // it was read, at least once
-	shown   bool    // its memory was emitted, at least once
-	refused bool    // since there is no room for its series
+	series    *series // nil until it may be shown
+	glanced   bool    // it was read, at least once
+	shown     bool    // its memory was emitted, at least once
+	requested bool    // what it requests was looked at, at least once
+	refused   bool    // since there is no room for its series
 }
 
 func (t *target) lives() bool { return t.gone.IsZero() }
@@ -50,6 +51,7 @@ type series struct {
 	memory              [memoryParts]*measure.Series
 	all                 []*measure.Series
 	details             *detailSeries
+	requests            requestSeries
 	attributes          []measure.Attribute // of all of them
 }
 
@@ -110,6 +112,7 @@ func (s *source) newSeries(t *target) *series {
 		}
 	}
 	made.details = s.newDetailSeries(t, made, &metrics.details)
+	s.addRequests(t, made)
 	return made
 }
 
