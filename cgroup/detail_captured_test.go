@@ -19,7 +19,7 @@ func TestReadEveryGroupOnCapturedNodes(t *testing.T) {
 	} {
 		root := captured(t, version)
 		h := open(t, root)
-		devices, limits, stalled := 0, 0, 0
+		devices, limits, stalled, places := 0, 0, 0, 0
 		for _, found := range scan(t, h.Finder(true), true).Appeared {
 			file := func(dir, name string) string {
 				text, err := os.ReadFile(filepath.Join(root, dir, found.Path, name))
@@ -64,6 +64,12 @@ func TestReadEveryGroupOnCapturedNodes(t *testing.T) {
 					PageFaults: told(stat, `^pgfault (\d+)$`, 1), MajorPageFaults: told(stat, `^pgmajfault (\d+)$`, 1),
 					OOMKills: told(file("", "memory.events"), `^oom_kill (\d+)$`, 1),
 				}
+				if text := file("", "cpuset.cpus.effective"); text != "" { // both CPUs, in all that were captured
+					want.CPUSet = CPUSet{Known: true, Ranges: []CPURange{{0, 1}}}
+					if text != "0-1\n" {
+						t.Errorf("%s may run on %s", found.Path, text)
+					}
+				}
 				text := file("", "io.stat")
 				want.IO.Known = text != "" || fileIsThere(filepath.Join(root, found.Path, "io.stat"))
 				if text != "" {
@@ -73,6 +79,8 @@ func TestReadEveryGroupOnCapturedNodes(t *testing.T) {
 			} else {
 				usage, inactive = told(file("memory", "memory.usage_in_bytes"), `^(\d+)$`, 1), told(stat, `^total_inactive_file (\d+)$`, 1)
 				want.Throttling.Time = told(file("cpu", "cpu.stat"), `^throttled_time (\d+)$`, 1)
+				perCPU := file("cpuacct", "cpuacct.usage_percpu")
+				want.PerCPU = PerCPU{Known: true, Times: []uint64{told(perCPU, `^(\d+) \d+ $`, 1).N, told(perCPU, `^\d+ (\d+) $`, 1).N}}
 				want.Detail = MemoryDetail{
 					Max: told(file("memory", "memory.limit_in_bytes"), `^(\d{1,18})$`, 1), SwapCurrent: told(stat, `^total_swap (\d+)$`, 1),
 					PageFaults: told(stat, `^total_pgfault (\d+)$`, 1), MajorPageFaults: told(stat, `^total_pgmajfault (\d+)$`, 1),
@@ -91,6 +99,9 @@ func TestReadEveryGroupOnCapturedNodes(t *testing.T) {
 				t.Errorf("%s %s: -file +read\n%s", version, found.Path, diff)
 			}
 			devices += len(got.IO.Devices)
+			if got.CPUSet.Known || got.PerCPU.Known {
+				places++
+			}
 			if got.Detail.Max.Known && got.PIDs.Current.Known {
 				limits++
 			}
@@ -98,8 +109,8 @@ func TestReadEveryGroupOnCapturedNodes(t *testing.T) {
 				stalled++
 			}
 		}
-		if limits == 0 || stalled == 0 || version == "v2" && devices == 0 {
-			t.Errorf("%s: %d limits, %d stalled, %d devices: the test shows too little", version, limits, stalled, devices)
+		if limits == 0 || stalled == 0 || places == 0 || version == "v2" && devices == 0 {
+			t.Errorf("%s: %d limits, %d stalled, %d places, %d devices: the test shows too little", version, limits, stalled, places, devices)
 		}
 	}
 }

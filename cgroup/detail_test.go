@@ -19,18 +19,20 @@ type everything struct {
 	Throttling Throttling
 	IO         IO
 	PIDs       PIDs
+	PerCPU     PerCPU
+	CPUSet     CPUSet
 }
 
 func readEverything(r *Reader, buf *Buffer, e *everything) error {
 	errs := [...]error{
 		r.CPUAndThrottling(buf, &e.CPU, &e.Throttling), r.MemoryAndDetail(buf, &e.Memory, &e.Detail),
-		r.Pressure(buf, &e.Pressure), r.IO(buf, &e.IO), r.PIDs(buf, &e.PIDs),
+		r.Pressure(buf, &e.Pressure), r.IO(buf, &e.IO), r.PIDs(buf, &e.PIDs), r.PerCPU(buf, &e.PerCPU), r.CPUSet(buf, &e.CPUSet),
 	}
 	return errors.Join(errs[:]...)
 }
 
 func allGroups() Groups {
-	return Groups{CPU: true, Memory: true, MemoryDetail: true, Pressure: true, Throttling: true, IO: true, PIDs: true}
+	return Groups{CPU: true, Memory: true, MemoryDetail: true, Pressure: true, Throttling: true, IO: true, PIDs: true, PerCPU: true, CPUSet: true}
 }
 
 // detailTree is sampleTree with the files of all groups, as a kernel writes them.
@@ -48,8 +50,9 @@ func detailTree(t testing.TB, version string) (root string) {
 		"blkio.throttle.io_serviced_recursive":      "254:0 Read 3\n254:0 Write 4\n254:0 Total 7\n8:0 Read 7\n8:0 Write 8\nTotal 22\n",
 		"pids.current":                              "4\n",
 		"pids.max":                                  "9\n",
+		"cpuacct.usage_percpu":                      "60 0 40 0 \n",
 	}
-	folder := map[string]string{"cpu.stat": "cpu", "blkio.throttle.io_service_bytes_recursive": "blkio", "blkio.throttle.io_serviced_recursive": "blkio", "pids.current": "pids", "pids.max": "pids"}
+	folder := map[string]string{"cpu.stat": "cpu", "blkio.throttle.io_service_bytes_recursive": "blkio", "blkio.throttle.io_serviced_recursive": "blkio", "pids.current": "pids", "pids.max": "pids", "cpuacct.usage_percpu": "cpuacct"}
 	stalls := "some avg10=0.00 avg60=0.00 avg300=0.00 total=%d\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=%d\n"
 	if version == "v2" {
 		folder = map[string]string{}
@@ -64,6 +67,7 @@ func detailTree(t testing.TB, version string) (root string) {
 			"io.pressure":     fmt.Sprintf(stalls, 15, 16),
 			"io.stat":         "254:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n8:0 rbytes=5 wbytes=6 rios=7 wios=8 dbytes=0 dios=0\n",
 			"pids.current":    "4\n", "pids.max": "9\n",
+			"cpuset.cpus.effective": "0-1,3\n",
 		}
 	}
 	for name, text := range files {
@@ -89,7 +93,8 @@ func detailWant(version string) everything {
 		IO: IO{Known: true, Devices: []DeviceIO{
 			{Device{254, 0}, val(1), val(2), val(3), val(4)}, {Device{8, 0}, val(5), val(6), val(7), val(8)},
 		}},
-		PIDs: PIDs{val(4), val(9)},
+		PIDs:   PIDs{val(4), val(9)},
+		PerCPU: PerCPU{Known: true, Times: []uint64{60, 0, 40, 0}},
 	}
 	if version == "v2" {
 		e.CPU = CPU{val(100_000), val(60_000), val(40_000)}
@@ -97,6 +102,7 @@ func detailWant(version string) everything {
 		e.Detail.OwnOOMKills, e.Detail.OOMKills, e.Detail.SwapMax = Value{}, val(3), val(1024)
 		e.Detail.SlabReclaimable, e.Detail.SlabUnreclaimable = val(64), val(65)
 		e.Throttling.Time = val(886311000)
+		e.PerCPU, e.CPUSet = PerCPU{}, CPUSet{Known: true, Ranges: []CPURange{{0, 1}, {3, 3}}}
 		e.Pressure = Pressure{Stalls{val(11000), val(12000)}, Stalls{val(13000), val(14000)}, Stalls{val(15000), val(16000)}}
 	}
 	return e
@@ -129,6 +135,7 @@ func TestReadEveryGroup(t *testing.T) {
 // Whatever file is away, garbled or turned off costs its own values and no others.
 func TestEveryFileOfAGroupMayBeAway(t *testing.T) {
 	v1 := map[string]func(*everything){
+		"cpuacct/cpuacct.usage_percpu": func(e *everything) { e.PerCPU = PerCPU{} },
 		"memory/memory.limit_in_bytes": func(e *everything) { e.Detail.Max = Value{} },
 		"memory/memory.oom_control":    func(e *everything) { e.Detail.OwnOOMKills = Value{} },
 		"cpu/cpu.stat":                 func(e *everything) { e.Throttling = Throttling{} },
@@ -148,18 +155,19 @@ func TestEveryFileOfAGroupMayBeAway(t *testing.T) {
 		},
 	}
 	v2 := map[string]func(*everything){
-		"memory.max":          func(e *everything) { e.Detail.Max = Value{} },
-		"memory.swap.current": func(e *everything) { e.Detail.SwapCurrent = Value{} },
-		"memory.swap.max":     func(e *everything) { e.Detail.SwapMax = Value{} },
-		"memory.events":       func(e *everything) { e.Detail.OOMKills = Value{} },
-		"memory.current":      func(e *everything) { e.Memory.Usage, e.Detail.WorkingSet = Value{}, Value{} },
-		"cpu.stat":            func(e *everything) { e.CPU, e.Throttling = CPU{}, Throttling{} },
-		"cpu.pressure":        func(e *everything) { e.Pressure.CPU = Stalls{} },
-		"memory.pressure":     func(e *everything) { e.Pressure.Memory = Stalls{} },
-		"io.pressure":         func(e *everything) { e.Pressure.IO = Stalls{} },
-		"io.stat":             func(e *everything) { e.IO = IO{} },
-		"pids.current":        func(e *everything) { e.PIDs.Current = Value{} },
-		"pids.max":            func(e *everything) { e.PIDs.Max = Value{} },
+		"cpuset.cpus.effective": func(e *everything) { e.CPUSet = CPUSet{} },
+		"memory.max":            func(e *everything) { e.Detail.Max = Value{} },
+		"memory.swap.current":   func(e *everything) { e.Detail.SwapCurrent = Value{} },
+		"memory.swap.max":       func(e *everything) { e.Detail.SwapMax = Value{} },
+		"memory.events":         func(e *everything) { e.Detail.OOMKills = Value{} },
+		"memory.current":        func(e *everything) { e.Memory.Usage, e.Detail.WorkingSet = Value{}, Value{} },
+		"cpu.stat":              func(e *everything) { e.CPU, e.Throttling = CPU{}, Throttling{} },
+		"cpu.pressure":          func(e *everything) { e.Pressure.CPU = Stalls{} },
+		"memory.pressure":       func(e *everything) { e.Pressure.Memory = Stalls{} },
+		"io.pressure":           func(e *everything) { e.Pressure.IO = Stalls{} },
+		"io.stat":               func(e *everything) { e.IO = IO{} },
+		"pids.current":          func(e *everything) { e.PIDs.Current = Value{} },
+		"pids.max":              func(e *everything) { e.PIDs.Max = Value{} },
 	}
 	f := func(version, name string, spoil func(path string) error, less func(*everything), wantErr string) {
 		t.Helper()

@@ -4,7 +4,7 @@ package cgroup
 // Reader each. Those that nobody reads cost nothing: none of their files is
 // opened.
 type Groups struct {
-	CPU, Memory, MemoryDetail, Pressure, Throttling, IO, PIDs bool
+	CPU, Memory, MemoryDetail, Pressure, Throttling, IO, PIDs, PerCPU, CPUSet bool
 }
 
 // sharesCPUStat reports whether CPU time and throttling are in one file.
@@ -33,5 +33,7 @@ func (h *Hierarchy) Files(g Groups) int {
 	add(g.Pressure, h.pressure, 0, len(pressureFiles()))
 	add(g.IO, h.io, len(ioFilesV1()), len(ioFiles()))
 	add(g.PIDs, h.pids, len(pidsFiles()), len(pidsFiles()))
+	add(g.PerCPU, h.cpu, len(perCPUFiles()), 0)
+	add(g.CPUSet, h.cpu, 0, len(cpuSetFiles()))
 	return files
 }

@@ -29,9 +29,9 @@ func TestFilesOfGroups(t *testing.T) {
 			}
 		}
 		h := open(t, root)
-		for mask := range 1 << 7 {
+		for mask := range 1 << 9 {
 			has := func(bit int) bool { return mask&(1<<bit) != 0 }
-			g := Groups{has(0), has(1), has(2), has(3), has(4), has(5), has(6)}
+			g := Groups{has(0), has(1), has(2), has(3), has(4), has(5), has(6), has(7), has(8)}
 			before := openFiles(t)
 			r := h.Reader("/kubepods/pod" + uid)
 			var buf Buffer
@@ -78,6 +78,12 @@ func readGroups(r *Reader, g Groups, buf *Buffer) error {
 	if g.PIDs {
 		errs = append(errs, r.PIDs(buf, &e.PIDs))
 	}
+	if g.PerCPU {
+		errs = append(errs, r.PerCPU(buf, &e.PerCPU))
+	}
+	if g.CPUSet {
+		errs = append(errs, r.CPUSet(buf, &e.CPUSet))
+	}
 	return errors.Join(errs...)
 }
 
@@ -98,7 +104,7 @@ func TestEachFileIsReadOnce(t *testing.T) {
 		}
 		return n
 	}
-	for version, want := range map[string][2]int{"v1": {5, 5 + 2 + 1 + 2 + 2}, "v2": {3, 3 + 4 + 3 + 1 + 2}} {
+	for version, want := range map[string][2]int{"v1": {5, 5 + 2 + 1 + 2 + 2 + 1}, "v2": {3, 3 + 4 + 3 + 1 + 2 + 1}} {
 		for i, g := range []Groups{{CPU: true, Memory: true}, allGroups()} {
 			r := podReader(t, detailTree(t, version))
 			var buf Buffer

@@ -18,7 +18,7 @@ type Reader struct {
 
 	memoryUsage, memoryStat file
 
-	detail, pressure, throttling, io, pids aside // of groups that are read
+	detail, pressure, throttling, io, pids, perCPU, cpuSet aside // of groups that are read
 }
 
 // Reader returns a reader of the cgroup at a path below the hierarchy's root,
@@ -147,7 +147,7 @@ func (r *Reader) Close() {
 	for _, f := range []*file{&r.cpuTotal, &r.cpuUser, &r.cpuSystem, &r.cpuTicks, &r.memoryUsage, &r.memoryStat} {
 		r.h.budget.close(&f.handle)
 	}
-	for _, group := range []aside{r.detail, r.pressure, r.throttling, r.io, r.pids} {
+	for _, group := range [...]aside{r.detail, r.pressure, r.throttling, r.io, r.pids, r.perCPU, r.cpuSet} {
 		r.closeAside(group)
 	}
 }
