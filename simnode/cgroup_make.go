@@ -83,7 +83,7 @@ func (c *Cgroups) enable(dir string) error {
 	}
 	var on []string
 	for _, controller := range strings.Fields(string(has)) {
-		if controller == "cpu" || controller == "memory" {
+		if controller == "cpu" || controller == "memory" || controller == "cpuset" {
 			on = append(on, "+"+controller)
 		}
 	}

@@ -52,6 +52,15 @@ func textUsage(g *group, b []byte) []byte     { return number(b, g.CPU().Nanosec
 func textUsageUser(g *group, b []byte) []byte { return number(b, g.User.Nanoseconds()) }
 func textUsageSys(g *group, b []byte) []byte  { return number(b, g.System.Nanoseconds()) }
 
+func textUsagePerCPU(g *group, b []byte) []byte {
+	for _, spent := range g.perCPU {
+		b = fmt.Appendf(b, "%016d ", spent.Nanoseconds())
+	}
+	return append(b, '\n')
+}
+
+func textCPUSet(g *group, b []byte) []byte { return fmt.Appendln(b, g.cpus) }
+
 func number(b []byte, n int64) []byte { return fmt.Appendf(b, "%016d\n", n) }
 
 func textCPUAcctStat(g *group, b []byte) []byte {

@@ -195,8 +195,16 @@ func (t *Tree) RemovePod(uid string) error {
 	return errors.Join(append(errs, t.remove(p.group))...)
 }
 
-// Spend adds CPU time to a container.
+// Spend adds CPU time to a container, on CPU 0.
 func (t *Tree) Spend(uid, container string, user, system time.Duration) error {
+	return t.SpendOn(0, uid, container, user, system)
+}
+
+// SpendOn adds CPU time to a container on one of the TreeCPUs.
+func (t *Tree) SpendOn(cpu int, uid, container string, user, system time.Duration) error {
+	if cpu < 0 || cpu >= TreeCPUs {
+		return fmt.Errorf("spend CPU time in container %q of pod %s: there is no CPU %d", container, uid, cpu)
+	}
 	if user < 0 || system < 0 {
 		return fmt.Errorf("spend CPU time in container %q of pod %s: %v user, %v system: time does not go back", container, uid, user, system)
 	}
@@ -206,7 +214,20 @@ func (t *Tree) Spend(uid, container string, user, system time.Duration) error {
 	if err != nil {
 		return err
 	}
-	return g.spend(user, system)
+	return g.spend(cpu, user, system)
+}
+
+// SetCPUs confines a pod to a list of CPUs such as "0-1", as version 2 shows it of the
+// pod's own cgroup; version 1 has no such file here.
+func (t *Tree) SetCPUs(uid, cpus string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.pods[uid]
+	if p == nil {
+		return fmt.Errorf("confine pod %s: it is not in the cgroup tree", uid)
+	}
+	p.cpus = cpus
+	return p.rewrite(cpuSet)
 }
 
 // SetMemory sets what a container has charged.
@@ -244,7 +265,7 @@ func (t *Tree) Close() error {
 
 // create makes a cgroup and its files in every hierarchy.
 func (t *Tree) create(up *group, p string, pid int) (*group, error) {
-	g := &group{parent: up, path: p, pid: pid}
+	g := &group{parent: up, path: p, pid: pid, cpus: allCPUs}
 	for _, hierarchy := range t.layout.Version.hierarchies() {
 		dir := filepath.Join(t.dir, hierarchy, p)
 		if err := os.MkdirAll(dir, 0o755); err != nil {

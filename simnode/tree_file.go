@@ -14,6 +14,7 @@ const (
 	cpuTime
 	memoryUse
 	processCount
+	cpuSet
 )
 
 // fileKind is one kind of file that every cgroup of a hierarchy has.
@@ -31,6 +32,7 @@ func filesOf(version Version, hierarchy string, root bool) []fileKind {
 		return []fileKind{
 			{"cpuacct.usage", cpuTime, textUsage}, {"cpuacct.usage_user", cpuTime, textUsageUser},
 			{"cpuacct.usage_sys", cpuTime, textUsageSys}, {"cpuacct.stat", cpuTime, textCPUAcctStat},
+			{"cpuacct.usage_percpu", cpuTime, textUsagePerCPU},
 			{"cgroup.procs", nothing, textProcs},
 		}
 	case "cpu":
@@ -47,7 +49,7 @@ func filesOf(version Version, hierarchy string, root bool) []fileKind {
 	}
 	files := []fileKind{{"cpu.stat", cpuTime, stat}, {"cgroup.controllers", nothing, controllers}, {"cgroup.procs", nothing, textProcs}}
 	if version == V2 {
-		files = append(files, fileKind{"memory.stat", memoryUse, textMemoryStat})
+		files = append(files, fileKind{"memory.stat", memoryUse, textMemoryStat}, fileKind{"cpuset.cpus.effective", cpuSet, textCPUSet})
 	}
 	if root {
 		return files

@@ -12,15 +12,18 @@ type group struct {
 	path      string // below each hierarchy's root
 	own       Memory // the part of Memory that is charged to the group itself
 	processes int    // in the group and below it
+	perCPU    [TreeCPUs]time.Duration
+	cpus      string // on which it may run
 	pid       int    // of the process in the group itself; 0 for none
 	files     []*liveFile
 }
 
-// spend adds CPU time to the group and to all above it.
-func (g *group) spend(user, system time.Duration) error {
+// spend adds CPU time on one CPU to the group and to all above it.
+func (g *group) spend(cpu int, user, system time.Duration) error {
 	return g.change(cpuTime, func(g *group) {
 		g.User += user
 		g.System += system
+		g.perCPU[cpu] += user + system
 	})
 }
 
@@ -47,6 +50,12 @@ func (g *group) change(of quantity, step func(*group)) error {
 		errs = append(errs, g.parent.change(of, step))
 	}
 	step(g)
+	return errors.Join(append(errs, g.rewrite(of))...)
+}
+
+// rewrite writes the group's files of a quantity anew.
+func (g *group) rewrite(of quantity) error {
+	var errs []error
 	for _, f := range g.files {
 		if f.of == of {
 			errs = append(errs, f.update(g))

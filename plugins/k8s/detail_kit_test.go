@@ -34,6 +34,10 @@ func newPlainNode(t testing.TB, version string) *plainNode {
 		n.write("", "kubepods/cpu.stat", "usage_usec 0\nuser_usec 0\nsystem_usec 0\n")
 	} else {
 		n.write("cpuacct", "kubepods/cpuacct.usage", "0\n")
+		n.write("cpuacct", "kubepods/cpuacct.usage_percpu", "0 0 0 0 \n")
+	}
+	if err := simnode.WriteTopology(n.sysfs, 0, 0, 1, 1); err != nil {
+		t.Fatal(err)
 	}
 	n.mkdir(filepath.Join(n.sysfs, "dev/block"))
 	if err := os.Symlink("../../devices/virtual/block/vda", filepath.Join(n.sysfs, "dev/block/254:0")); err != nil {
@@ -91,12 +95,13 @@ func (n *plainNode) count(path string, i int, devices ...string) {
 			fmt.Fprintf(&io, "%s rbytes=%d wbytes=%d rios=%d wios=%d dbytes=0 dios=0\n", d, 16*i, 17*i, 18*i, 19*i)
 		}
 		n.write("", path+"/io.stat", io.String())
-		for name, text := range map[string]string{"memory.current": "4096\n", "memory.max": "8192\n", "memory.swap.current": "512\n", "memory.swap.max": "max\n", "pids.current": "4\n", "pids.max": "9\n"} {
+		for name, text := range map[string]string{"memory.current": "4096\n", "memory.max": "8192\n", "memory.swap.current": "512\n", "memory.swap.max": "max\n", "cpuset.cpus.effective": "0-1\n", "pids.current": "4\n", "pids.max": "9\n"} {
 			n.write("", path+"/"+name, text)
 		}
 		return
 	}
 	n.write("cpuacct", path+"/cpuacct.usage", fmt.Sprintln(3000*i))
+	n.write("cpuacct", path+"/cpuacct.usage_percpu", fmt.Sprintf("%d %d %d 0 \n", 1000*i, 400*i, 1600*i))
 	n.write("cpuacct", path+"/cpuacct.usage_user", fmt.Sprintln(2000*i))
 	n.write("cpuacct", path+"/cpuacct.usage_sys", fmt.Sprintln(1000*i))
 	n.write("cpu", path+"/cpu.stat", fmt.Sprintf("nr_periods %d\nnr_throttled %d\nthrottled_time %d\n", 4*i, 5*i, 6000*i))
@@ -154,6 +159,9 @@ func told(b *measure.Batch) map[string]float64 {
 				name += " " + v
 			}
 		}
+		if id := x.Series.Resource.ID; id != "" {
+			name += " " + id
+		}
 		if !strings.Contains(name, "cpu_percent") { // it depends on the time that passed
 			all[name] = x.Float()
 		}
@@ -186,6 +194,10 @@ func detailsOf(version string, container bool, i float64, devices ...string) map
 	}
 	if !container {
 		all["cpu_request"], all["memory_request"] = 100, 128<<20
+		all["cpu_package_time_delta 0"] = 3000 * i
+		if version == "v1" {
+			all["cpu_package_time_delta 0"], all["cpu_package_time_delta 1"] = 1400*i, 1600*i
+		}
 	}
 	if version == "v2" || container {
 		all["memory_oom_kills_delta"] = 9 * i

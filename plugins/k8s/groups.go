@@ -16,18 +16,19 @@ const (
 	groupIO           = "io"
 	groupPIDs         = "pids"
 	groupRequests     = "requests"
+	groupSockets      = "sockets"
 )
 
 // groups are the groups of metrics that are wanted. Those of cgroup.Groups are read
 // from control groups, the others are not.
 type groups struct {
 	cgroup.Groups
-	Requests bool
+	Requests, Sockets bool
 }
 
 // metricGroups are all groups, in the order of their metrics in the documents.
 func metricGroups() []string {
-	return []string{groupCPU, groupMemory, groupMemoryDetail, groupPressure, groupThrottling, groupIO, groupPIDs, groupRequests}
+	return []string{groupCPU, groupMemory, groupMemoryDetail, groupPressure, groupThrottling, groupIO, groupPIDs, groupRequests, groupSockets}
 }
 
 func defaultGroups() []string { return []string{groupCPU, groupMemory} }
@@ -39,8 +40,9 @@ func groupsOf(names []string) groups {
 		Groups: cgroup.Groups{
 			CPU: has(groupCPU), Memory: has(groupMemory), MemoryDetail: has(groupMemoryDetail), Pressure: has(groupPressure),
 			Throttling: has(groupThrottling), IO: has(groupIO), PIDs: has(groupPIDs),
+			PerCPU: has(groupSockets), CPUSet: has(groupSockets),
 		},
-		Requests: has(groupRequests),
+		Requests: has(groupRequests), Sockets: has(groupSockets),
 	}
 }
 

@@ -17,6 +17,9 @@ const (
 	keyContainerID = "container_id"
 )
 
+// resourcePackage is the kind of resource that a CPU package is.
+const resourcePackage = "cpu_package"
+
 // The parts of a CPU metric, in the order of cpuKinds.
 const (
 	total = iota
@@ -41,6 +44,7 @@ const (
 // levels have metrics of their own, so that no sum counts anything twice.
 type metricSet struct {
 	cpuTime, cpuPercent *measure.Metric
+	cpuPackageTime      *measure.Metric // of pods alone
 	memory              [memoryParts]*measure.Metric
 	details             detailMetrics
 	requests            requestMetrics // of pods alone
@@ -89,6 +93,9 @@ func (m *metricSet) list(g groups) []*measure.Metric {
 	all = append(all, m.details.list(g)...)
 	if g.Requests && m.requests.cpu != nil {
 		all = append(all, m.requests.list()...)
+	}
+	if g.Sockets && m.cpuPackageTime != nil {
+		all = append(all, m.cpuPackageTime)
 	}
 	return all
 }

@@ -34,16 +34,17 @@ func (s *source) take(changes *cgroup.Changes, read bool) {
 
 func (s *source) add(found *cgroup.Found, now time.Time) *target {
 	t := &target{found: found, reader: s.hierarchy.Reader(found.Path), since: now, details: s.newDetails()}
+	after := s.looked // made since: all that it counted belongs to this window
+	if after.IsZero() {
+		after = now
+	}
 	if found.Born {
-		after := s.looked // made since: all that it counted belongs to this window
-		if after.IsZero() {
-			after = now
-		}
 		for kind := range t.cpu {
 			t.cpu[kind] = bornCounter(after, s.windowEnd)
 		}
 		t.details.born(after, s.windowEnd)
 	}
+	s.followPackages(t, found.Born, after)
 	t.tree = s.trees[found.Kubepods]
 	t.tree.targets++
 	if key := cgroup.UIDKey(found.UID); t.isPod() && s.pods[key] == nil {
@@ -73,6 +74,7 @@ func (s *source) adopt(t *target) {
 		t.cpu[kind].carry(&old.cpu[kind])
 	}
 	t.details.carry(old.details)
+	t.packages.carry(old.packages)
 	t.pod, t.series, t.missed, t.lists = old.pod, old.series, old.missed, old.lists
 	t.shown, t.requested = old.shown, old.requested
 	t.tree.targets--
@@ -98,7 +100,12 @@ func (s *source) forget(t *target, b *measure.Batch) {
 	if !t.isPod() {
 		return
 	}
-	t.tree.booked -= t.cpu[total].sum // it was never shown
+	t.tree.total.booked -= t.cpu[total].sum // it was never shown
+	if t.packages != nil {
+		for i := range t.packages.counters {
+			t.tree.packages[i].booked -= t.packages.counters[i].sum
+		}
+	}
 	if t.pod != nil {
 		t.tree.named--
 	}

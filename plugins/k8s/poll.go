@@ -15,6 +15,9 @@ import (
 func (s *source) Poll(ctx context.Context, b *measure.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.sockets != nil {
+		s.refreshSockets()
+	}
 	s.readFolders()                 // before their pods, see tree
 	lookErr := s.look(b.End, false) // all are read below
 	if d := s.discovery.current.Load(); s.changed || s.endings > 0 || d != s.directory || b.Last || s.ceiling.due() {
@@ -88,7 +91,7 @@ func (s *source) readCPU(t *target) error {
 	untaken := t.cpu[total].sum
 	reset := t.cpu[total].read(s.cpu.Total, at)
 	if t.isPod() {
-		t.tree.booked += t.cpu[total].sum - untaken
+		t.tree.total.booked += t.cpu[total].sum - untaken
 	}
 	back := reset
 	for kind, v := range [kinds]cgroup.Value{system: s.cpu.System, user: s.cpu.User} {
@@ -105,10 +108,14 @@ func (s *source) readCPU(t *target) error {
 			back = c.read(v, at) || back
 		}
 	}
-	if back {
+	backOnCPU, errPackages := s.readPackages(t, at)
+	if back || backOnCPU {
 		s.self.resets.Add(context.Background(), 1)
 	}
-	return err
+	if errPackages == nil {
+		return err // the usual way, without the allocation of a join
+	}
+	return errors.Join(err, errPackages)
 }
 
 func (s *source) readMemory(t *target) error {
@@ -140,6 +147,7 @@ func (s *source) emit(t *target, b *measure.Batch) {
 			t.cpu[kind].end = b.End // what was counted already belongs to the next window
 		}
 	}
+	s.emitPackages(t, b)
 	s.emitDetails(t, b)
 	s.emitRequests(t, b)
 	if t.lives() && !t.stale && s.memoryDue || !t.lives() && !t.shown {
@@ -156,16 +164,24 @@ func (s *source) emitCPU(t *target, kind int, b *measure.Batch) {
 		return // the next reading tells of this window too
 	}
 	a, ok := t.cpu[kind].take(b.End)
-	if !ok {
+	if kind == total {
+		s.emitPlace(t, a, ok, b)
+	}
+	if !ok || t.series.cpuTime[kind] == nil {
 		return
 	}
-	if a.since.IsZero() || a.since.Equal(b.Start) {
-		b.Uint(t.series.cpuTime[kind], a.n)
-	} else {
-		b.UintOver(t.series.cpuTime[kind], a.n, b.End.Sub(a.since))
-	}
+	emitAmount(t.series.cpuTime[kind], a, b)
 	if a.passed > 0 {
 		b.Float(t.series.cpuPercent[kind], 100*float64(a.n)/float64(a.passed))
+	}
+}
+
+// emitAmount adds CPU time, and of which time it is.
+func emitAmount(series *measure.Series, a amount, b *measure.Batch) {
+	if a.since.IsZero() || a.since.Equal(b.Start) {
+		b.Uint(series, a.n)
+	} else {
+		b.UintOver(series, a.n, b.End.Sub(a.since))
 	}
 }
 

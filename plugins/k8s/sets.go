@@ -1,6 +1,10 @@
 package k8s
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/podjoule/podjoule/agent/measure"
+)
 
 // metricSets are the metrics of both levels with the attributes that are chosen.
 type metricSets struct {
@@ -29,5 +33,9 @@ func newMetricSets(more ...string) (pods, containers metricSet) {
 	pods = newMetricSet("", "pod", slices.Clone(keys)...)
 	slices.Sort(keys)
 	pods.requests = newRequestMetrics(keys)
+	pods.cpuPackageTime = &measure.Metric{
+		Name: "cpu_package_time_delta", Unit: measure.Nanosecond, Kind: measure.Delta,
+		Help: "CPU time spent by the pod on the CPUs of a package", Attributes: keys,
+	}
 	return pods, newMetricSet("container_", "container", append([]string{keyContainer, keyContainerID}, keys...)...)
 }

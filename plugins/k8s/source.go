@@ -2,6 +2,7 @@ package k8s
 
 import (
 	"context"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,8 @@ type source struct {
 	memory  cgroup.Memory
 	details detailBuffers
 
+	sockets *sockets // nil where nobody wants them
+
 	memoryPace memoryPace
 	memoryDue  bool // memory is read in this tick
 
@@ -95,7 +98,7 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 		metrics:            c.sets(),
 		chosen:             chosen,
 		groups:             groups,
-		measuresCPU:        groups.CPU,
+		measuresCPU:        groups.CPU || groups.Sockets,
 		measuresMemory:     groups.Memory,
 		memoryPace:         newMemoryPace(c),
 		measuresContainers: c.Containers,
@@ -111,6 +114,9 @@ func newSource(c *Config, node string, hierarchy *cgroup.Hierarchy, host *plugin
 	found.happened = s.glanceAt
 	if err := s.ceiling.open(c.MaxSeries, host.Meter); err != nil {
 		return nil, err
+	}
+	if groups.Sockets {
+		s.openSockets(filepath.Join(host.SysfsRoot, "devices/system/cpu"))
 	}
 	hierarchy.KeepOpen(keptFiles(files))
 	return s, nil
@@ -147,6 +153,11 @@ func (s *source) Ready() error {
 	}
 	if full := s.ceiling.full.Load(); full != nil {
 		return *full
+	}
+	if s.sockets != nil {
+		if wrong := s.sockets.wrong.Load(); wrong != nil {
+			return *wrong
+		}
 	}
 	if refused := s.refused.Load(); refused != nil {
 		return *refused

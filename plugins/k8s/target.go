@@ -12,16 +12,17 @@ import (
 // target is a cgroup that is measured: a pod's or a container's. It is kept from
 // the first sight of the cgroup until the tick after its end, named or not.
 type target struct {
-	found   *cgroup.Found
-	reader  *cgroup.Reader
-	cpu     [kinds]counter
-	memory  cgroup.Memory // as last read
-	sampled bool          // the memory was read, at least once
-	stale   bool          // the memory: its cgroup was gone when it was to be read again
-	since   time.Time     // when it was first seen
-	gone    time.Time     // when its end was seen; zero while it lives
-	tree    *tree
-	details *details // nil where no group wants any
+	found    *cgroup.Found
+	reader   *cgroup.Reader
+	cpu      [kinds]counter
+	memory   cgroup.Memory // as last read
+	sampled  bool          // the memory was read, at least once
+	stale    bool          // the memory: its cgroup was gone when it was to be read again
+	since    time.Time     // when it was first seen
+	gone     time.Time     // when its end was seen; zero while it lives
+	tree     *tree
+	details  *details      // nil where no group wants any
+	packages *packageTimes // nil where nobody wants them
 	// removed says that its CPU time could not be read since the cgroup was gone, be its
 	// end seen or not.
 	removed bool
@@ -52,14 +53,20 @@ type series struct {
 	all                 []*measure.Series
 	details             *detailSeries
 	requests            requestSeries
+	packages            []*measure.Series
 	attributes          []measure.Attribute // of all of them
 }
 
 // add makes one series more.
 func (x *series) add(t *target, m *measure.Metric, attributes []measure.Attribute) *measure.Series {
+	return x.addOn(t, m, measure.Resource{Kind: measure.LocalMachine}, attributes)
+}
+
+// addOn is add for a part of the machine.
+func (x *series) addOn(t *target, m *measure.Metric, on measure.Resource, attributes []measure.Attribute) *measure.Series {
 	one := &measure.Series{
 		Metric:     m,
-		Resource:   measure.Resource{Kind: measure.LocalMachine},
+		Resource:   on,
 		Consumer:   measure.Consumer{Kind: measure.Cgroup, ID: t.found.Path},
 		Attributes: attributes,
 	}
@@ -99,7 +106,7 @@ func (s *source) newSeries(t *target) *series {
 	attributes = s.chosen.extend(attributes, t)
 
 	made := &series{attributes: attributes}
-	if s.measuresCPU {
+	if s.groups.CPU {
 		for kind, word := range cpuKinds {
 			withKind := insertAttribute(attributes, keyKind, word)
 			made.cpuTime[kind] = made.add(t, metrics.cpuTime, withKind)
@@ -113,6 +120,7 @@ func (s *source) newSeries(t *target) *series {
 	}
 	made.details = s.newDetailSeries(t, made, &metrics.details)
 	s.addRequests(t, made)
+	s.addPackages(t, made)
 	return made
 }
 
