@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -36,7 +37,17 @@ type balance struct {
 	base     uint64    // what the folder had counted before
 	reported uint64    // of pods and of what is left
 	left     uint64
+
+	// By package: what the folder had counted before, and what was reported.
+	packagesBase     [packages]uint64
+	packagesReported [packages]uint64
+	packagesLeft     uint64
 }
+
+// packages is how many CPU packages the node has, of two cores each.
+const packages = 2
+
+func packageOf(cpu int) int { return cpu / packages }
 
 // balancedPod is a pod that spends CPU time.
 type balancedPod struct {
@@ -46,6 +57,11 @@ type balancedPod struct {
 	spent    [kinds]uint64
 	reported [kinds]uint64
 	before   [kinds]uint64 // what it had spent when the agent began
+
+	// By package, as spent, reported and before. On version 2, cpu is the one on which
+	// it may run alone; below 0 it may run on all.
+	onPackage, reportedOn, beforeOn [packages]uint64
+	cpu                             int
 }
 
 func newBalance(t *testing.T, version simnode.Version, seed uint64) *balance {
@@ -65,10 +81,14 @@ func newBalance(t *testing.T, version simnode.Version, seed uint64) *balance {
 	}
 	for _, p := range x.pods {
 		x.spend(p, time.Second)
-		p.before = p.spent
+		p.before, p.beforeOn = p.spent, p.onPackage
 	}
-	x.base = x.counted()
-	x.source, _ = offline(t, x.tree.Root())
+	x.base, x.packagesBase = x.counted(), x.countedOn()
+	sysfs := t.TempDir()
+	if err := simnode.WriteTopology(sysfs, 0, 0, 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	x.source = openSocketNode(t, x.tree.Root(), sysfs)
 	x.list()
 	return x
 }
@@ -83,10 +103,23 @@ func (x *balance) counted() uint64 {
 	return cpu.Total.N
 }
 
+// countedOn is what the kubepods folder has counted by package. Version 2 does not tell.
+func (x *balance) countedOn() (all [packages]uint64) {
+	x.Helper()
+	var times cgroup.PerCPU
+	if err := x.folder.PerCPU(new(cgroup.Buffer), &times); err != nil {
+		x.Fatal(err)
+	}
+	for cpu, n := range times.Times {
+		all[packageOf(cpu)] += n
+	}
+	return all
+}
+
 func (x *balance) birth() *balancedPod {
 	one := template("shop", fmt.Sprint("pod-", x.births))
 	x.births++
-	p := &balancedPod{Pod: simnode.NewPod(one)}
+	p := &balancedPod{Pod: simnode.NewPod(one), cpu: -1}
 	if err := x.tree.AddPod(p.Pod); err != nil {
 		x.Fatal(err)
 	}
@@ -106,9 +139,14 @@ func (x *balance) death(p *balancedPod) {
 func (x *balance) spend(p *balancedPod, most time.Duration) {
 	u := time.Duration(x.random.Int64N(int64(most/time.Microsecond)+1)) * time.Microsecond
 	s := time.Duration(x.random.Int64N(int64((most-u)/time.Microsecond)+1)) * time.Microsecond
-	if err := x.tree.Spend(string(p.UID), p.Spec.Containers[0].Name, u, s); err != nil {
+	cpu := p.cpu
+	if cpu < 0 {
+		cpu = x.random.IntN(cores)
+	}
+	if err := x.tree.SpendOn(cpu, string(p.UID), p.Spec.Containers[0].Name, u, s); err != nil {
 		x.Fatal(err)
 	}
+	p.onPackage[packageOf(cpu)] += uint64(u + s)
 	for kind, d := range map[int]time.Duration{total: u + s, user: u, system: s} {
 		p.spent[kind] += uint64(d)
 	}
@@ -118,9 +156,21 @@ func (x *balance) spend(p *balancedPod, most time.Duration) {
 func (x *balance) spoil(p *balancedPod) {
 	name := "cpu.stat"
 	if x.hierarchy != "" {
-		name = "cpuacct.usage"
+		name = []string{"cpuacct.usage", "cpuacct.usage_percpu"}[x.random.IntN(2)]
 	}
 	writeFile(x, "garbage", p.dir, name)
+}
+
+// confine has a pod run on one CPU alone, or again on all.
+func (x *balance) confine(p *balancedPod) {
+	p.cpu = x.random.IntN(cores+1) - 1
+	list := "0-3"
+	if p.cpu >= 0 {
+		list = fmt.Sprint(p.cpu)
+	}
+	if err := x.tree.SetCPUs(string(p.UID), list); err != nil {
+		x.Fatal(err)
+	}
 }
 
 // wobble has the kernel take user time back and call it system time.
@@ -173,6 +223,7 @@ func (x *balance) step() {
 			x.spoil(p)
 		case n < 8:
 			x.wobble(p)
+			x.confine(p)
 		case n < 10 && len(x.pods) > 3:
 			x.spend(p, share/time.Duration(len(x.pods)))
 			x.death(p)
@@ -201,10 +252,14 @@ func (x *balance) tick(last bool) {
 	}
 	for i := range b.Samples {
 		s := &b.Samples[i]
+		n, _ := s.Uint()
+		if s.Series.Metric == podMetrics.cpuPackageTime {
+			x.onPackage(b, s, n)
+			continue
+		}
 		if s.Series.Metric != podMetrics.cpuTime {
 			continue
 		}
-		n, _ := s.Uint()
 		if possible := cores * b.End.Sub(b.StartOf(s)); n > uint64(possible) {
 			x.Errorf("%v ns in %v on %d cores: %+v", n, b.End.Sub(b.StartOf(s)), cores, s.Series)
 		}
@@ -224,11 +279,50 @@ func (x *balance) tick(last bool) {
 	if counted := x.counted() - x.base; x.reported > counted {
 		x.Fatalf("%d ns reported, the folder counted %d", x.reported, counted)
 	}
+	if x.hierarchy == "" {
+		return
+	}
+	for i, counted := range x.countedOn() {
+		if counted -= x.packagesBase[i]; x.packagesReported[i] > counted {
+			x.Fatalf("%d ns reported on package %d, the folder counted %d", x.packagesReported[i], i, counted)
+		}
+	}
+}
+
+// onPackage looks at CPU time of a package.
+func (x *balance) onPackage(b *measure.Batch, s *measure.Sample, n uint64) {
+	x.Helper()
+	i, err := strconv.Atoi(s.Series.Resource.ID)
+	if err != nil || i >= packages || s.Series.Resource.Kind != resourcePackage {
+		x.Fatalf("on %+v", s.Series.Resource)
+	}
+	x.packagesReported[i] += n
+	if s.Series.Consumer.Kind == measure.TerminatedPods {
+		x.packagesLeft += n
+		return
+	}
+	p := x.all[attributeOf(s.Series, keyUID)]
+	if p.reportedOn[i] += n; p.reportedOn[i] > p.onPackage[i]-p.beforeOn[i] {
+		x.Errorf("%s: %d ns reported on package %d, %d spent", p.Name, p.reportedOn[i], i, p.onPackage[i]-p.beforeOn[i])
+	}
+	if x.hierarchy != "" {
+		return
+	}
+	// Version 2: it is all of the pod's CPU time, over the same time.
+	all := slices.IndexFunc(b.Samples, func(o measure.Sample) bool {
+		return o.Series.Metric == podMetrics.cpuTime && attributeOf(o.Series, keyUID) == string(p.UID) && attributeOf(o.Series, keyKind) == cpuKinds[total]
+	})
+	if all < 0 {
+		x.Fatalf("%s: %d ns on package %d, and none in all", p.Name, n, i)
+	}
+	if want, _ := b.Samples[all].Uint(); n != want || s.Span != b.Samples[all].Span {
+		x.Errorf("%s: %d ns in %v on package %d, %d in %v in all", p.Name, n, s.Span, i, want, b.Samples[all].Span)
+	}
 }
 
 // Whatever happens to pods and their counters: no pod is reported with more than it
 // spent, nor a window with more than there is; what the living are reported with is what
-// they spent; and at the end all that the folder of the pods counted is reported, under
+// they spent, on each package too where that is counted; and at the end all that the folder of the pods counted is reported, under
 // the pods' names or as what is left of those that ended. So it is in the last batch too,
 // whatever waits for its name then.
 func TestBalance(t *testing.T) {
@@ -261,6 +355,11 @@ func testBalance(t *testing.T, version simnode.Version, seed uint64) {
 				t.Errorf("%s: %d ns of %s reported, want %d", p.Name, p.reported[kind], cpuKinds[kind], want)
 			}
 		}
+		for i := range packages {
+			if want := p.onPackage[i] - p.beforeOn[i]; p.reportedOn[i] != want && version != simnode.V2 {
+				t.Errorf("%s: %d ns reported on package %d, want %d", p.Name, p.reportedOn[i], i, want)
+			}
+		}
 	}
 	for _, p := range slices.Clone(x.pods) {
 		x.spend(p, time.Millisecond)
@@ -277,5 +376,19 @@ func testBalance(t *testing.T, version simnode.Version, seed uint64) {
 	}
 	if x.left == 0 {
 		t.Error("nothing is left of pods that ended: the test tests nothing")
+	}
+	if version == simnode.V2 {
+		if x.packagesReported == [packages]uint64{} {
+			t.Error("nothing is reported of packages: the test tests nothing")
+		}
+		return
+	}
+	if x.packagesLeft == 0 {
+		t.Error("nothing is left of packages: the test tests nothing")
+	}
+	for i, counted := range x.countedOn() {
+		if counted -= x.packagesBase[i]; x.packagesReported[i] != counted {
+			t.Errorf("%d ns reported on package %d, the folder counted %d", x.packagesReported[i], i, counted)
+		}
 	}
 }

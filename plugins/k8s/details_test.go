@@ -132,7 +132,14 @@ func TestEveryGroupOfANewPod(t *testing.T) {
 		c := newMetronome(t, s)
 		c.want("nothing there", map[string]float64{})
 		n.count(podPath(p), 5, "254:0")
-		c.want(version+", born", detailsOf(version, false, 5, "vda"))
+		want := func(i float64) map[string]float64 {
+			all := detailsOf(version, false, i, "vda")
+			if version == "v2" { // it had counted before it was first seen, be it where it may
+				delete(all, "cpu_package_time_delta 0")
+			}
+			return all
+		}
+		c.want(version+", born", want(5))
 		n.remove(podPath(p))
 		c.tick()
 
@@ -141,7 +148,7 @@ func TestEveryGroupOfANewPod(t *testing.T) {
 		n.count(podPath(p), 11, "254:0")
 		s.glance(s.targets[0])
 		n.remove(podPath(p))
-		c.want(version+", between two ticks", detailsOf(version, false, 11, "vda"))
+		c.want(version+", between two ticks", want(11))
 	}
 }
 

@@ -196,7 +196,12 @@ func (s *source) readPackages(t *target, at time.Time) (back bool, err error) {
 		if t.cpu[total].stale {
 			return false, nil
 		}
-		return false, s.placeOf(t.reader, &x.place)
+		first := !x.place.known
+		err = s.placeOf(t.reader, &x.place)
+		if first && t.cpu[total].sum > 0 && len(x.counters) > 1 {
+			x.place.moved = true // what was counted before may have been elsewhere
+		}
+		return false, err
 	}
 	if !t.removed {
 		err = s.readCPUs(t.reader)
@@ -263,10 +268,8 @@ func (t *tree) placeLeft(more uint64) {
 func (s *source) closePackages(t *tree, b *measure.Batch, sure bool) error {
 	switch {
 	case !s.sockets.counted: // see placeLeft
-	case !t.split: // it could not be read
-		return nil
 	case !t.openPackages:
-		// As openBooks: after the pods were read.
+		// As openBooks: after the pods were read, and in the tick that found the folder.
 		if err := s.readFolderPackages(t); err != nil || !t.split {
 			return err
 		}
@@ -275,7 +278,7 @@ func (s *source) closePackages(t *tree, b *measure.Batch, sure bool) error {
 		}
 		t.openPackages = true
 		return nil
-	case !sure || s.unsure(t, func(of *target) bool { return of.packages.stale() }):
+	case !t.split || !sure || s.unsure(t, func(of *target) bool { return of.packages.stale() }):
 		return nil
 	default:
 		for i := range t.packages {

@@ -230,6 +230,26 @@ func TestSocketsOfVersion2(t *testing.T) {
 	step("back", "1")
 	step("and stays", "", "0")
 
+	// One that is born where it may run counts from zero; where it was before it was
+	// first seen is not known.
+	early, late := n.add("early"), n.add("late")
+	for _, p := range []*corev1.Pod{early, late} {
+		if err := n.tree.SetCPUs(string(p.UID), "2-3"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.spend(late, 0, 1*ms)
+	n.catchUp()
+	n.spend(early, 2, 2*ms)
+	n.know(web, early, late)
+	n.wantTimes("births", map[string]time.Duration{"web": 0, "web 0": 0, "early": 2 * ms, "early 1": 2 * ms, "late": 1 * ms})
+	for _, p := range []*corev1.Pod{early, late} {
+		if err := n.tree.RemovePod(string(p.UID)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.times()
+
 	// What was counted before the end is where it was.
 	n.spend(web, 1, 5*ms)
 	n.glanceAt(n.discovery.current.Load().find(string(web.UID)))
