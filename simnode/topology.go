@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // TreeCPUs is how many CPUs the machine of a Tree has.
@@ -27,7 +28,7 @@ func WriteTopology(sysfs string, packages ...int) error {
 		if online != "" {
 			online += ","
 		}
-		online += fmt.Sprint(cpu)
+		online += strconv.Itoa(cpu)
 		if err := writeTopology(topology, "physical_package_id", id); err != nil {
 			return err
 		}
