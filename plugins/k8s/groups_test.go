@@ -65,7 +65,7 @@ func TestGroupsThatAreOff(t *testing.T) {
 	s, _ := offline(t, tree.Root(), p)
 	now := time.Now()
 	pollAt(t, s, now, now)
-	if x := s.targets[0]; x.details != nil || x.series.details != nil {
+	if x := s.targets[0]; x.details != nil || x.series.details != nil || x.packages != nil || x.pod.requests != nil || s.sockets != nil {
 		t.Error("by default, something is kept for the groups that are off")
 	}
 }
