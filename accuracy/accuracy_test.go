@@ -72,16 +72,13 @@ func TestShortLivedPods(t *testing.T) {
 	}
 }
 
-// K14: what one socket used is nothing that a pod on the other one has to pay, as soon as
-// CPU time is told by socket. By the node's CPU time alone, the socket that draws more
+// K14: what one socket used is nothing that a pod on the other one has to pay, where CPU
+// time is told by socket. By the node's CPU time alone, the socket that draws more
 // has its energy paid by all.
 func TestTwoSockets(t *testing.T) {
 	o := byName(t, "two sockets")
 	if f := o.faultsOf(o.must(t, plain()).account, o.all, inPackage); f.worst > -10 || f.whose != "second socket" {
 		t.Errorf("by the node's CPU time %s is off by %.1f %%: the scenario does not tell sockets apart", f.whose, f.worst)
-	}
-	if !declares("pod_energy", "basis") {
-		t.Skip("this transform knows the CPU time of the whole node only")
 	}
 	v := variant{name: bySocket}
 	if f := o.faultsOf(o.must(t, v.title(separate)).account, o.all, inPackage); math.Abs(f.worst) > 2 {

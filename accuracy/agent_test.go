@@ -36,37 +36,18 @@ const (
 	idleGiven = "`idle_watts` given"
 )
 
-// variants are those of which the transform is capable: a new one of these lines appears in
-// the document with the version that has it.
+// variants are the ways to configure the transform, beside its policies, that make a
+// difference in a scenario.
 func variants(s *scenario) []variant {
 	all := []variant{{}}
-	if declares("pod_energy", "basis") && len(s.sockets) > 1 {
+	if len(s.sockets) > 1 {
 		all = append(all, variant{name: bySocket, sockets: true})
 	}
 	if s.restless && len(s.sockets) == 1 {
 		x := s.sockets[0]
 		all = append(all, variant{name: idleGiven, keys: fmt.Sprintf("idle_watts = { package = %v, dram = %v }\n", float64(x.idle)/1000, float64(x.memoryIdle)/1000)})
 	}
-	if v := (variant{name: "memory by resident bytes", keys: "dram_by = \"memory\"\n", memory: true}); understands(v.keys) {
-		all = append(all, v)
-	}
-	return all
-}
-
-// declares tells whether a metric of the transform has an attribute.
-func declares(metric, attribute string) bool {
-	for _, m := range attribution.Plugin().Metrics {
-		if m.Name == metric {
-			return slices.Contains(m.Attributes, attribute)
-		}
-	}
-	return false
-}
-
-// understands tells whether the transform's configuration has some keys.
-func understands(keys string) bool {
-	rest, err := toml.Decode(keys, attribution.Plugin().Config())
-	return err == nil && len(rest.Undecoded()) == 0
+	return append(all, variant{name: "memory by resident bytes", keys: "dram_by = \"memory\"\n", memory: true})
 }
 
 // policies are those that the transform says it has.
