@@ -19,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podjoule/podjoule/agent/measure"
+	"github.com/podjoule/podjoule/agent/plugin"
 	"github.com/podjoule/podjoule/agent/plugin/plugintest"
 	"github.com/podjoule/podjoule/cgroup"
 	"github.com/podjoule/podjoule/cgroup/cgrouptest"
@@ -278,7 +279,10 @@ func (s *source) heard(lives map[*corev1.Pod]span) bool {
 func TestAThousandShortPods(t *testing.T) {
 	api, url := newAPI(t)
 	n := newNursery(t, api)
-	s, _ := start(t, func(c *Config) { c.APIURL, c.CgroupRoot = url, n.root })
+	s, _ := start(t, func(c *Config) {
+		c.APIURL, c.CgroupRoot = url, n.root
+		c.RefreshInterval = plugin.Duration(settling) // names are waited for as long as by default
+	})
 	s.firstList(t)
 	c := &clock{t: t, s: s, pods: make(map[string]*seen), live: make(map[*measure.Series]bool)}
 	c.most = func() (uint64, error) { return n.read(n.kubepods) }
