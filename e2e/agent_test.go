@@ -56,8 +56,7 @@ type agent struct {
 // asAgent is the configuration of the k8s plugin that has all rights it needs.
 func asAgent(t *testing.T) string {
 	t.Helper()
-	token := kubectl(t, "create", "token", "agent", "-n", namespace)
-	return fileAccess(t, tokenFile(t, token), stateFile(t, "pki", "ca.crt"))
+	return fileAccess(t, tokenFile(t, tokenOf(t, "agent")), stateFile(t, "pki", "ca.crt"))
 }
 
 // start runs podjoule with a configuration of the k8s plugin and one tick a second.

@@ -6,7 +6,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -20,25 +22,52 @@ func client(t *testing.T, certificates ...tls.Certificate) *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: settings, DisableKeepAlives: true}, Timeout: limit}
 }
 
-// read gets a path from the API server as the administrator. Where tests look again
-// and again, it costs less than kubectl.
-func read(t *testing.T, path string, into any) {
+// ask has the API server do something as the administrator. Where what is tested is not
+// a user at work, it costs a small part of what kubectl does: on an emulated node that
+// takes seconds to begin.
+func ask(t *testing.T, method, path, contentType, body string) (status int, answer []byte) {
 	t.Helper()
 	admin, err := tls.LoadX509KeyPair(stateFile(t, "pki", "admin.crt"), stateFile(t, "pki", "admin.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := client(t, admin).Get(apiServer + "/api/v1/" + path)
+	request, err := http.NewRequest(method, apiServer+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s", path, answer.Status)
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
 	}
-	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
-		t.Fatalf("read %s: %v", path, err)
+	response, err := client(t, admin).Do(request)
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer response.Body.Close()
+	if answer, err = io.ReadAll(response.Body); err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return response.StatusCode, answer
+}
+
+// demand is ask for what must succeed. It reads the answer into a value, if there is one.
+func demand(t *testing.T, method, path, contentType, body string, into any) {
+	t.Helper()
+	status, answer := ask(t, method, path, contentType, body)
+	if status >= 300 {
+		t.Fatalf("%s %s: %d: %s", method, path, status, answer)
+	}
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+}
+
+// read gets a path of the core API.
+func read(t *testing.T, path string, into any) {
+	t.Helper()
+	demand(t, http.MethodGet, "/api/v1/"+path, "", "", into)
 }
 
 // pods lists the node's pods.

@@ -38,11 +38,15 @@ func watched(t *testing.T) *bystanders {
 		if err := os.Remove(strangersFile(t)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Error(err)
 		}
-		kubectl(t, "delete", "pods", "-n", namespace, "-l", "app=bystander", "--timeout=120s")
+		remove(t, "/api/v1/namespaces/"+namespace+"/pods?labelSelector=app=bystander")
+		seldom(t, "all bystanders are gone", func() bool {
+			return len(podsAt(t, "namespaces/"+namespace+"/pods?labelSelector=app=bystander")) == 0
+		})
 	})
-	kubectl(t, "apply", "-f", "testdata/bystanders.yaml")
-	kubectl(t, "wait", "-n", namespace, "-l", "app=bystander", "--for=condition=Ready", "--timeout=120s", "pod")
-	for _, p := range podsAt(t, "namespaces/"+namespace+"/pods?labelSelector=app=bystander") {
+	for _, o := range describedIn(t, "bystanders.yaml") {
+		o.make(t)
+	}
+	for _, p := range awaitReady(t, "bystander-burns", "bystander-idles") {
 		g := findGroup(t, p.cgroup())
 		g.stop(t)
 		b.pods = append(b.pods, bystander{pod: p, group: g, before: g.cpu(t)})

@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,23 +48,16 @@ func kubectl(t *testing.T, args ...string) string {
 	return stdout.String()
 }
 
-// apply makes what a file in testdata describes, until the test ends.
-func apply(t *testing.T, file string) {
-	t.Helper()
-	file = filepath.Join("testdata", file)
-	kubectl(t, "apply", "-f", file)
-	t.Cleanup(func() {
-		kubectl(t, "delete", "--ignore-not-found", "--cascade=foreground", "--timeout=120s", "-f", file)
-	})
-}
-
 // rights makes the namespace and the accounts once, which stay for all tests.
 func rights(t *testing.T) {
 	t.Helper()
 	oneRights.Do(func() {
-		kubectl(t, "apply", "-f", filepath.Join("testdata", "rights.yaml"))
-		eventually(t, "the namespace's default account", func() bool {
-			return exec.Command("kubectl", "get", "serviceaccount", "default", "-n", namespace).Run() == nil
+		for _, o := range describedIn(t, "rights.yaml") {
+			o.make(t)
+		}
+		seldom(t, "the namespace's default account", func() bool {
+			status, _ := ask(t, http.MethodGet, "/api/v1/namespaces/"+namespace+"/serviceaccounts/default", "", "")
+			return status == http.StatusOK
 		})
 	})
 }
@@ -111,27 +105,23 @@ func runningPod(t *testing.T, file, name string) pod {
 	t.Helper()
 	rights(t)
 	apply(t, file)
-	kubectl(t, "wait", "-n", namespace, "--for=condition=Ready", "--timeout=120s", "pod/"+name)
-	for _, p := range pods(t) {
-		if p.Metadata.Namespace == namespace && p.Metadata.Name == name {
-			return p
-		}
-	}
-	t.Fatalf("pod %s ran and is gone", name)
-	return pod{}
+	return awaitReady(t, name)[0]
 }
 
 // long skips a test that takes minutes on an emulated node and has no more to do with
 // its version of control groups than the others.
 func long(t *testing.T) {
 	t.Helper()
-	if os.Getenv("PODJOULE_E2E_SLOW") != "" {
+	if emulated() {
 		t.Skip("takes too long on an emulated node; PODJOULE_E2E_ACCELERATION=kvm makes it fast where /dev/kvm works")
 	}
 }
 
+// emulated tells whether the node's processors are not real ones.
+func emulated() bool { return os.Getenv("PODJOULE_E2E_SLOW") != "" }
+
 // limit is how long the tests wait for what must come.
-const limit = 2 * time.Minute
+const limit = 5 * time.Minute
 
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
@@ -146,7 +136,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // seldom is eventually for what costs something to look at.
 func seldom(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	pace := time.NewTicker(time.Second)
+	pace := time.NewTicker(pace())
 	defer pace.Stop()
 	eventually(t, what, func() bool {
 		<-pace.C

@@ -16,8 +16,7 @@ func awaitPods(t *testing.T, workload string, n int, others ...pod) []pod {
 	t.Helper()
 	_, name, _ := strings.Cut(workload, "/")
 	var found []pod
-	eventually(t, fmt.Sprintf("%s has %d pods", workload, n), func() bool {
-		kubectl(t, "rollout", "status", "-n", namespace, "--timeout=120s", workload)
+	seldom(t, fmt.Sprintf("%s has %d pods", workload, n), func() bool {
 		found = slices.DeleteFunc(pods(t), func(p pod) bool {
 			other := slices.ContainsFunc(others, func(o pod) bool { return o.Metadata.UID == p.Metadata.UID })
 			return other || !p.ready() || p.Metadata.Namespace != namespace || !strings.HasPrefix(p.Metadata.Name, name+"-")

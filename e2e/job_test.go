@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"net/http"
 	"testing"
 	"time"
 )
@@ -15,18 +16,18 @@ func TestShortJob(t *testing.T) {
 	rights(t)
 	apply(t, "job.yaml")
 	var short []pod
-	eventually(t, "the Job has its pod", func() bool {
+	seldom(t, "the Job has its pod", func() bool {
 		short = podsAt(t, "namespaces/"+namespace+"/pods?labelSelector=job-name=short")
 		return len(short) == 1
 	})
-	kubectl(t, "wait", "-n", namespace, "--for=condition=Ready", "--timeout=120s", "pod/beside-short")
+	awaitReady(t, "beside-short")
 
 	a := startTicking(t, 100*time.Millisecond, asAgent(t))
 	a.goOn(t, 1)
 	w := watch(t, short[0])
 	a.late(t, func() {
-		kubectl(t, "patch", "pod", "-n", namespace, short[0].Metadata.Name, "--type=json",
-			"-p", `[{"op": "remove", "path": "/spec/schedulingGates"}]`)
+		demand(t, http.MethodPatch, "/api/v1/namespaces/"+namespace+"/pods/"+short[0].Metadata.Name, "application/json-patch+json",
+			`[{"op": "remove", "path": "/spec/schedulingGates"}]`, nil)
 		eventually(t, "the pod has used CPU time", func() bool {
 			g, found := lookFor(short[0].Metadata.UID)
 			n, err := g.counter()

@@ -16,7 +16,8 @@ func TestScaledDeployment(t *testing.T) {
 	apply(t, "scaled.yaml")
 	const workload = "deployment/scaled"
 	one := awaitPods(t, workload, 1)
-	kubectl(t, "annotate", "pod", "-n", namespace, one[0].Metadata.Name, "controller.kubernetes.io/pod-deletion-cost=1")
+	change(t, "/api/v1/namespaces/"+namespace+"/pods/"+one[0].Metadata.Name,
+		`{"metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "1"}}}`)
 	before := standStill(t, one)
 	a := start(t, asAgent(t))
 	a.catchUp(t, one)
@@ -24,7 +25,7 @@ func TestScaledDeployment(t *testing.T) {
 
 	var two []pod
 	a.late(t, func() {
-		kubectl(t, "scale", "-n", namespace, "--replicas=3", workload)
+		scale(t, "scaled", 3)
 		two = awaitPods(t, workload, 2, one...)
 	})
 	after := standStill(t, two)
@@ -33,7 +34,7 @@ func TestScaledDeployment(t *testing.T) {
 	moveOn(t, two)
 
 	witnesses := watchAll(t, two)
-	kubectl(t, "scale", "-n", namespace, "--replicas=1", workload)
+	scale(t, "scaled", 1)
 	for _, w := range witnesses {
 		w.await(t)
 	}
@@ -65,7 +66,7 @@ func TestRebornPod(t *testing.T) {
 	moveOn(t, old)
 
 	w := watch(t, old[0])
-	kubectl(t, "delete", "pod", "-n", namespace, "--wait=false", "reborn-0")
+	remove(t, "/api/v1/namespaces/"+namespace+"/pods/reborn-0")
 	w.await(t)
 	var reborn []pod
 	a.late(t, func() { reborn = awaitPods(t, workload, 1, old...) })
@@ -100,7 +101,7 @@ func TestAllPodsReplaced(t *testing.T) {
 	moveOn(t, old)
 
 	witnesses := watchAll(t, old)
-	kubectl(t, "delete", "pods", "-n", namespace, "-l", "app=replaced", "--wait=false")
+	remove(t, "/api/v1/namespaces/"+namespace+"/pods?labelSelector=app=replaced")
 	for _, w := range witnesses {
 		w.await(t)
 	}

@@ -4,8 +4,10 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -31,7 +33,7 @@ func TestMatches(t *testing.T) {
 	if others > 0 {
 		many = 20
 		apply(t, "sleepers.yaml")
-		kubectl(t, "scale", "-n", namespace, fmt.Sprint("--replicas=", others), "deployment/sleepers")
+		scale(t, "sleepers", others)
 		awaitPods(t, "deployment/sleepers", others)
 	}
 	folder := folderOfPods()
@@ -81,14 +83,9 @@ func TestMatches(t *testing.T) {
 // match makes a pod that burns for half a second.
 func match(t *testing.T, name string) pod {
 	t.Helper()
-	kubectl(t, "run", name, "-n", namespace, "--image=localhost/workload:e2e", "--image-pull-policy=Never",
-		"--restart=Never", "--", "burn", "500ms")
-	t.Cleanup(func() {
-		kubectl(t, "delete", "pod", "-n", namespace, "--ignore-not-found", "--wait=false", name)
-	})
-	made := podsAt(t, "namespaces/"+namespace+"/pods?fieldSelector=metadata.name="+name)
-	if len(made) != 1 {
-		t.Fatalf("%d pods are called %s", len(made), name)
-	}
-	return made[0]
+	const pods = "/api/v1/namespaces/" + namespace + "/pods"
+	var made pod
+	demand(t, http.MethodPost, pods, "application/yaml", strings.ReplaceAll(text(t, "testdata/match.yaml"), "NAME", name), &made)
+	t.Cleanup(func() { remove(t, pods+"/"+name) })
+	return made
 }

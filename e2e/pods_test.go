@@ -31,7 +31,9 @@ func TestEveryPodOfTheNode(t *testing.T) {
 
 	mortal := slices.DeleteFunc(slices.Clone(all), func(p pod) bool { return p.Metadata.UID == stays.Metadata.UID })
 	witnesses := watchAll(t, mortal)
-	kubectl(t, "delete", "--wait=false", "-f", "testdata/kinds.yaml")
+	for _, o := range append(describedIn(t, "kinds.yaml"), describedIn(t, "workloads.yaml")...) {
+		o.remove(t) // those that are there
+	}
 	removeStaticPod(t)
 	for _, w := range witnesses {
 		w.await(t)
@@ -53,21 +55,24 @@ func everyKind(t *testing.T) []pod {
 	t.Helper()
 	apply(t, "kinds.yaml")
 	staticPod(t)
-	for _, workload := range []string{"deployment/deployment", "daemonset/daemonset", "statefulset/statefulset"} {
-		kubectl(t, "rollout", "status", "-n", namespace, "--timeout=120s", workload)
+	// Five alone, one that is static, and one that stays among them.
+	want := 7
+	if !emulated() { // where other tests have their like, and each pod takes ten seconds
+		apply(t, "workloads.yaml")
+		awaitPods(t, "deployment/deployment", 2)
+		awaitPods(t, "daemonset/daemonset", 1)
+		awaitPods(t, "statefulset/statefulset", 1)
+		want += 4
 	}
-	kubectl(t, "wait", "-n", namespace, "--for=condition=Ready", "--timeout=120s", "pod",
-		"guaranteed", "burstable", "besteffort", "hostnet", "initialised")
+	awaitReady(t, "guaranteed", "burstable", "besteffort", "hostnet", "initialised")
 	all := pods(t)
 	for _, p := range all {
 		if !p.ready() {
 			t.Fatalf("%s is not ready: what did an earlier test leave?", p.id())
 		}
 	}
-	// Six alone, one that stays among them, two of a Deployment, one of a DaemonSet,
-	// one of a StatefulSet, one static.
-	if len(all) != 11 {
-		t.Fatalf("%d pods run, want 11: %v", len(all), all)
+	if len(all) != want {
+		t.Fatalf("%d pods run, want %d: %v", len(all), want, all)
 	}
 	return all
 }
