@@ -89,7 +89,7 @@ func remarksOf(s *energySource, rows []powerRow) []powerRow {
 		remarks = append(remarks, row)
 	}
 	if err := s.ready(); err != nil {
-		why, remedy, _ := strings.Cut(err.Error(), "; ")
+		why, remedy := plugin.Apart(err)
 		say(err, why, remedy)
 	}
 	if s.err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -13,12 +12,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"github.com/podjoule/podjoule/agent"
 	"github.com/podjoule/podjoule/agent/plugin"
+	"github.com/podjoule/podjoule/agent/plugin/plugintest"
 	"github.com/podjoule/podjoule/plugins/csv"
 	"github.com/podjoule/podjoule/plugins/estimate"
+	"github.com/podjoule/podjoule/plugins/hwmon"
 	"github.com/podjoule/podjoule/plugins/k8s"
 	"github.com/podjoule/podjoule/plugins/rapl"
 	"github.com/podjoule/podjoule/simnode"
@@ -31,22 +31,6 @@ func counted(zones []simnode.PowercapZone) []simnode.PowercapZone {
 		zones[i].Start = zones[i].Range - 1_000_000*uint64(i+1)
 	}
 	return zones
-}
-
-// withoutRights takes from the rest of the test, if it is root, the right to read what the
-// files' modes do not allow.
-func withoutRights(t *testing.T) {
-	t.Helper()
-	runtime.LockOSThread() // and never unlocked: the thread ends with the test
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var rights [2]unix.CapUserData
-	if err := unix.Capget(&header, &rights[0]); err != nil {
-		t.Fatal(err)
-	}
-	rights[0].Effective, rights[1].Effective = 0, 0
-	if err := unix.Capset(&header, &rights[0]); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // writeFile writes a file and the folders above it.
@@ -102,19 +86,21 @@ func TestPowerOfMachines(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		zones []simnode.PowercapZone // what the n-th one draws is n W
+		chips []simnode.HwmonChip
 		spoil func(t *testing.T)
 		file  string // the configuration's name, with the tables of plugins
 		has   []string
 		long  time.Duration
 	}{
 		{name: "laptop", zones: simnode.IntelClient()},
+		{name: "server-with-a-power-meter", zones: simnode.AMDServer(), chips: append(simnode.ACPIMeter(false), simnode.OtherSensors()...)},
 		{name: "dies", zones: simnode.MultiDie(), long: 2500 * time.Millisecond},
 		{name: "virtual-machine"},
 		{name: "unknown-cpu", spoil: func(t *testing.T) { remove(t, "proc/cpuinfo"); remove(t, "sys/class/powercap") }},
 		{name: "no-permission", zones: simnode.TwoSocketServer(), spoil: func(t *testing.T) {
 			chmod(t, 0, "sys/devices/virtual/powercap/intel-rapl/intel-rapl:*/energy_uj")
 			chmod(t, 0, "sys/devices/virtual/powercap/intel-rapl/intel-rapl:*/intel-rapl:*/energy_uj")
-			withoutRights(t)
+			plugintest.WithoutRights(t)
 		}},
 		{name: "masked", zones: simnode.TwoSocketServer(), spoil: func(t *testing.T) { remove(t, "sys/devices") }},
 		{name: "one-zone-is-garbled", zones: simnode.AMDServer(), spoil: func(t *testing.T) {
@@ -146,6 +132,13 @@ func TestPowerOfMachines(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer tree.Close()
+			if tt.chips != nil {
+				chips, err := simnode.NewHwmon("sys", tt.chips...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer chips.Close()
+			}
 			if tt.zones == nil {
 				remove(t, "sys/class/powercap")
 			}
@@ -154,7 +147,7 @@ func TestPowerOfMachines(t *testing.T) {
 			}
 			cfg := &agent.Config{Agent: agent.DefaultSettings()}
 			cfg.Agent.SysfsRoot, cfg.Agent.ProcfsRoot = "sys", "proc"
-			plugins := []plugin.Plugin{k8s.Plugin(), rapl.Plugin(), estimate.Plugin(), csv.Plugin()}
+			plugins := []plugin.Plugin{k8s.Plugin(), rapl.Plugin(), hwmon.Plugin(), estimate.Plugin(), csv.Plugin()}
 			for _, p := range plugins {
 				for _, name := range tt.has {
 					if p.Name == name {

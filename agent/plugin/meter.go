@@ -1,6 +1,10 @@
 package plugin
 
-import "github.com/podjoule/podjoule/agent/measure"
+import (
+	"strings"
+
+	"github.com/podjoule/podjoule/agent/measure"
+)
 
 // Metered is a source of energy that can list the meters that it knows of, for people who
 // ask what their machine has: those that it reads, and those that it does not, with the
@@ -35,11 +39,20 @@ type Meter struct {
 type MeterState string
 
 // A meter is used, or it shows what another one that is used does, or it is there and
-// cannot be read, or it is not there, or it is not needed, as another one does better.
+// cannot be read, or it is not there, or it is not needed, as another one does better, or
+// it is there and nothing says what it measures.
 const (
 	MeterUsed       MeterState = "used"
 	MeterDuplicate  MeterState = "duplicate"
 	MeterUnreadable MeterState = "unreadable"
 	MeterAbsent     MeterState = "absent"
 	MeterNotNeeded  MeterState = "not needed"
+	MeterUnknown    MeterState = "unknown"
 )
+
+// Apart takes an error apart that says what is wrong and, after its first semicolon, what
+// helps.
+func Apart(err error) (why, remedy string) {
+	why, remedy, _ = strings.Cut(err.Error(), "; ")
+	return why, remedy
+}

@@ -16,12 +16,12 @@ func (s *source) Meters() []plugin.Meter {
 	}
 	if why := s.resting.Load(); why != nil {
 		m.State = plugin.MeterNotNeeded
-		m.Why, _, _ = strings.Cut((*why).Error(), "; ") // what helps is for those who asked for it
+		m.Why, _ = plugin.Apart(*why) // what helps is for those who asked for it
 		return []plugin.Meter{m}
 	}
 	switch {
 	case s.doubt != nil:
-		m.Why, m.Remedy, _ = strings.Cut(s.doubt.Error(), "; ")
+		m.Why, m.Remedy = plugin.Apart(s.doubt)
 	case s.model.machines == 0:
 		m.Why = "an estimate, with the watts of the configuration"
 	default:

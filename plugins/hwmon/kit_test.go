@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -191,18 +190,6 @@ func write(t testing.TB, text string, path ...string) {
 	file := filepath.Join(path...)
 	noError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 	noError(t, os.WriteFile(file, []byte(text), 0o644))
-}
-
-// withoutRights takes from the rest of the test, if it is root, the right to read what the
-// files' modes do not allow, as a pod does that drops all capabilities.
-func withoutRights(t *testing.T) {
-	t.Helper()
-	runtime.LockOSThread() // and never unlocked: the thread ends with the test
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var rights [2]unix.CapUserData
-	noError(t, unix.Capget(&header, &rights[0]))
-	rights[0].Effective, rights[1].Effective = 0, 0
-	noError(t, unix.Capset(&header, &rights[0]))
 }
 
 // only is a configuration that names its meters.

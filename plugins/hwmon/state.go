@@ -72,7 +72,7 @@ func (f *sensor) told(use string) sensorState {
 // diagnose tells what is wrong with the tree.
 func (s *source) diagnose(err error) (status, error) {
 	if absent(err) && s.tree.chips == 0 {
-		return statusNoTree, fmt.Errorf("no meters of hwmon: %s is not there; a virtual machine may have none; in a container %s", s.tree.root, remedyMount)
+		return statusNoTree, fmt.Errorf("no meters of hwmon: %s is not there, and a virtual machine may have none; in a container %s", s.tree.root, remedyMount)
 	}
 	st := statusOf(err)
 	if errors.Is(err, errGone) {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/podjoule/podjoule/agent/plugin/plugintest"
 	"github.com/podjoule/podjoule/simnode"
 )
 
@@ -101,7 +102,7 @@ func TestEveryTrouble(t *testing.T) {
 			defer tree.Close()
 			trouble.spoil(t, tree, filepath.Join(dir, "class/hwmon"))
 			if trouble.status == statusNoPermission {
-				withoutRights(t)
+				plugintest.WithoutRights(t)
 			}
 			m := open(t, dir, only(trouble.meters...))
 			_, _ = m.tick()
@@ -188,7 +189,7 @@ func TestRightsThatAreNeeded(t *testing.T) {
 	for _, file := range []string{"energy3_input", "energy4_input"} {
 		m.must(os.Chmod(filepath.Join(m.Path(amd), file), 0o440))
 	}
-	withoutRights(t)
+	plugintest.WithoutRights(t)
 	m.ticked()
 	if got := m.ticked(); len(got) != 2 {
 		t.Errorf("%v, want 2 series", got)

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"golang.org/x/sys/unix"
 
+	"github.com/podjoule/podjoule/agent/plugin/plugintest"
 	"github.com/podjoule/podjoule/simnode"
 )
 
@@ -146,7 +147,7 @@ func TestAutoWithoutRights(t *testing.T) {
 	for _, z := range simnode.TwoSocketServer() {
 		chmod(t, filepath.Join(m.Path(z.Folder), "energy_uj"), 0)
 	}
-	withoutRights(t)
+	plugintest.WithoutRights(t)
 	m.ticked()
 	m.serves("rapl-perf", "powercap_no_permission")
 }

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -161,22 +160,6 @@ func write(t testing.TB, text string, path ...string) {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// withoutRights takes from the rest of the test, if it is root, the right to read what the
-// files' modes do not allow, as a pod does that drops all capabilities.
-func withoutRights(t *testing.T) {
-	t.Helper()
-	runtime.LockOSThread() // and never unlocked: the thread ends with the test
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var rights [2]unix.CapUserData
-	if err := unix.Capget(&header, &rights[0]); err != nil {
-		t.Fatal(err)
-	}
-	rights[0].Effective, rights[1].Effective = 0, 0
-	if err := unix.Capset(&header, &rights[0]); err != nil {
 		t.Fatal(err)
 	}
 }

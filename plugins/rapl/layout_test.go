@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/podjoule/podjoule/agent/plugin/plugintest"
 	"github.com/podjoule/podjoule/simnode"
 )
 
@@ -163,7 +164,7 @@ func TestEveryKindOfTree(t *testing.T) {
 		},
 		"no right to the links": func(t *testing.T, class, _ string) {
 			chmod(t, class, 0)
-			withoutRights(t)
+			plugintest.WithoutRights(t)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -46,7 +46,7 @@ func (s *source) unused(z *zone) (plugin.Meter, bool) {
 		m.Why = z.path + " is not there any more"
 		m.Remedy = "wait: its driver is being loaded anew, perhaps"
 	case z.refused != nil:
-		m.Why, m.Remedy = apart(explain(statusOf(z.refused), z.refused))
+		m.Why, m.Remedy = plugin.Apart(explain(statusOf(z.refused), z.refused))
 	case z.stale:
 		m.Why = "the driver refuses to read it, or what it says is garbled"
 		m.Remedy = "try again; if it stays, the kernel's log may say why (dmesg)"
@@ -82,7 +82,7 @@ func (d *domain) meter() plugin.Meter {
 			m.Name = fmt.Sprintf("%s + %d more", first.label(), more)
 		}
 		if z.limited != nil {
-			m.Why, m.Remedy = apart(z.limited)
+			m.Why, m.Remedy = plugin.Apart(z.limited)
 		}
 	}
 	return m
@@ -94,18 +94,12 @@ func (r *refusal) meter() plugin.Meter {
 	if r.status == statusNoTree || r.status == statusNoZones {
 		m.State = plugin.MeterAbsent
 	}
-	m.Why, m.Remedy = apart(r.err)
+	m.Why, m.Remedy = plugin.Apart(r.err)
 	const virtual = "a virtual machine has none" // which helps nobody
 	if remedy, ok := strings.CutPrefix(m.Remedy, virtual+"; "); ok {
 		m.Why, m.Remedy = m.Why+"; "+virtual, remedy
 	}
 	return m
-}
-
-// apart takes what is wrong and what helps from an error apart.
-func apart(err error) (why, remedy string) {
-	why, remedy, _ = strings.Cut(err.Error(), "; ")
-	return why, remedy
 }
 
 // title is the name of a zone with its folder, which tells two of one name apart.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podjoule/podjoule/agent/plugin"
+	"github.com/podjoule/podjoule/agent/plugin/plugintest"
 	"github.com/podjoule/podjoule/simnode"
 )
 
@@ -109,7 +110,7 @@ func TestMetersInEveryTrouble(t *testing.T) {
 			defer tree.Close()
 			trouble.spoil(t, filepath.Join(dir, "class/powercap"), filepath.Join(dir, "devices/virtual/powercap"))
 			if trouble.status == statusNoPermission {
-				withoutRights(t)
+				plugintest.WithoutRights(t)
 			}
 			m := open(t, dir)
 			_, _ = m.tick()

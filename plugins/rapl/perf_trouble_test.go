@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podjoule/podjoule/agent/plugin/plugintest"
 	"github.com/podjoule/podjoule/simnode"
 )
 
@@ -69,7 +70,7 @@ func pmuTroubles() map[string]pmuTrouble {
 			[]string{event, "invalid argument", "module"}, 0},
 		"too many files":  {refuse(unix.EMFILE), statusReadError, []string{event, "ulimit -n"}, 0},
 		"something else":  {refuse(unix.EIO), statusReadError, []string{event, "input/output error"}, 0},
-		"no right to see": {func(t *testing.T, m *machine) { chmod(t, m.pmus.Path("power"), 0); withoutRights(t) }, statusNoPermission, []string{"devices/power", "mount all of the host's /sys"}, 0},
+		"no right to see": {func(t *testing.T, m *machine) { chmod(t, m.pmus.Path("power"), 0); plugintest.WithoutRights(t) }, statusNoPermission, []string{"devices/power", "mount all of the host's /sys"}, 0},
 	}
 }
 
@@ -128,7 +129,7 @@ func TestRightsOfARealKernel(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a right away")
 	}
-	withoutRights(t)
+	plugintest.WithoutRights(t)
 	e := event{"the clock of CPU 0", unix.PERF_TYPE_SOFTWARE, unix.PERF_COUNT_SW_CPU_CLOCK, 0, &scale{num: 1, den: 1}}
 	fd, err := e.open(realKernel())
 	if err == nil {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podjoule/podjoule/agent/plugin/plugintest"
 	"github.com/podjoule/podjoule/simnode"
 )
 
@@ -106,7 +107,7 @@ func TestEveryTrouble(t *testing.T) {
 			defer tree.Close()
 			trouble.spoil(t, filepath.Join(dir, "class/powercap"), filepath.Join(dir, "devices/virtual/powercap"))
 			if trouble.status == statusNoPermission {
-				withoutRights(t)
+				plugintest.WithoutRights(t)
 			}
 			m := open(t, dir)
 			_, _ = m.tick()
@@ -146,7 +147,7 @@ func TestRightsThatAreNeeded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tree.Close()
-	withoutRights(t)
+	plugintest.WithoutRights(t)
 	m := open(t, dir)
 	m.ticked()
 	if got := m.ticked(); len(got) != 4 {
