@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podjoule/podjoule/simnode"
@@ -255,8 +256,11 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	}
 	defer reader.Close()
 	r := startProgram(t, "run", "--config", n.config(fmt.Sprintf("poll_interval = \"1ms\"\n[plugins.csv]\npath = %q\n", pipe)))
-	address := r.listening()
-	eventually(t, "a full pipe", func() bool { status, _ := get(t, "http://"+address+"/healthz"); return status != http.StatusOK })
+	r.listening()
+	eventually(t, "a full pipe", func() bool {
+		room, err := unix.Poll([]unix.PollFd{{Fd: int32(reader.Fd()), Events: unix.POLLOUT}}, 0)
+		return err == nil && room == 0
+	})
 	r.signal(syscall.SIGTERM)
 	eventually(t, "the log of the first signal", func() bool {
 		select {

@@ -8,13 +8,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // openSink opens the file at a path, or makes it where its directory is there.
-func openSink(path, header string) (*sink, error) {
-	s := &sink{path: path, header: header}
+func openSink(path, header string, r *rotation) (*sink, error) {
+	s := &sink{path: path, header: header, rotation: r}
 	if err := s.open(); err != nil {
 		return nil, err
 	}
@@ -43,6 +44,11 @@ func (s *sink) open() error {
 		if lead, err = leadOf(f, info.Size(), s.header); err != nil {
 			return errors.Join(err, f.Close())
 		}
+		if s.rotation != nil {
+			if s.rotation.first, err = firstRow(f, info, s.header); err != nil {
+				return errors.Join(err, f.Close())
+			}
+		}
 	}
 	s.w, s.file, s.opened = f, f, info
 	s.lead, s.started = lead, 0
@@ -68,6 +74,26 @@ func (s *sink) follow() error {
 		s.lead, s.started = []byte(s.header), 0
 	}
 	return nil // a path that cannot be looked at does not make the open file unusable
+}
+
+// rotateFor makes room for a new file where so many bytes of rows, which end at a
+// time, belong in one. Where that fails, rows go on into the file that there is;
+// where only the new file cannot be made, the next write tries again.
+func (s *sink) rotateFor(rows int, end time.Time) error {
+	if s.rotation == nil || rows == 0 || s.follow() != nil { // the write that comes next says what failed
+		return nil
+	}
+	info, err := s.file.Stat()
+	if err == nil && info.Size() <= int64(len(s.header)) {
+		s.rotation.first = time.Time{} // it is new, or somebody emptied it
+	}
+	if err == nil && len(s.lead) == 0 && s.rotation.due(info.Size(), len(s.header), rows, end) {
+		if err = s.rotation.rotate(s.path, end); err == nil {
+			_ = s.follow()
+		}
+	}
+	s.rotation.began(end)
+	return err
 }
 
 // leadOf returns what has to be written at the end of an existing file before

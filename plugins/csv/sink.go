@@ -21,6 +21,7 @@ type sink struct {
 	file         *os.File
 	opened       os.FileInfo
 	path, header string
+	rotation     *rotation // nil: the file grows
 }
 
 // write takes rows and returns the rows that are left to write, which start
