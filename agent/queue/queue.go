@@ -1,0 +1,406 @@
+// Package queue keeps what an output has still to deliver: encoded requests, in
+// order, bounded in bytes and in age, in memory or in a folder that outlives the
+// process.
+//
+// There is one writer and one reader. What is given up is counted, so that at any
+// time
+//
+//	pushed + found at the start = delivered + lost + waiting
+//
+// holds in entries and in points.
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+)
+
+// Reasons for which entries are given up. Owners have reasons of their own besides.
+const (
+	// Full is more bytes than may wait.
+	Full = "queue_full"
+	// Old is that an entry waited for too long.
+	Old = "queue_age"
+	// Corrupt is that an entry's file is not what was written.
+	Corrupt = "corrupt"
+)
+
+// Options are the bounds of a queue, and its place.
+type Options struct {
+	// Bytes bounds what waits: bodies in memory, files in a folder.
+	Bytes int
+	// Memory bounds the bodies that are in memory because the folder does not take
+	// them; 0 is Bytes.
+	Memory int
+	// Age bounds how long an entry waits; 0 is for ever.
+	Age time.Duration
+	// Dir is the folder; empty is in memory. It is made where it is not there.
+	Dir string
+}
+
+// Entry is one encoded request.
+type Entry struct {
+	Body   []byte
+	Points int
+}
+
+// Amount is an amount of data.
+type Amount struct{ Entries, Points int }
+
+func (a *Amount) add(points int) {
+	a.Entries++
+	a.Points += points
+}
+
+// Plus returns the sum.
+func (a Amount) Plus(b Amount) Amount {
+	return Amount{a.Entries + b.Entries, a.Points + b.Points}
+}
+
+// Stats is what a queue can tell of itself.
+type Stats struct {
+	// Waiting is what waits, with what is being delivered. Bytes are its bytes, and
+	// Age that of the oldest entry.
+	Waiting Amount
+	Bytes   int
+	Age     time.Duration
+	// Found is what was in the folder at the start.
+	Found Amount
+	// Lost is what was given up, by reason.
+	Lost map[string]Amount
+	// Faults is how often the folder failed.
+	Faults int
+}
+
+// Queue is a queue of requests. Its methods may be called concurrently.
+type Queue struct {
+	options Options
+	wake    chan struct{} // has a token after a push
+
+	mu      sync.Mutex
+	folder  *folder // nil: in memory
+	entries []*entry
+	sending bool // the first entry is handed out
+	bytes   int  // of all entries
+	memory  int  // of the bodies among them
+	last    uint64
+	found   Amount
+	lost    map[string]Amount
+	faults  int
+	trouble error    // of the folder, since it last worked
+	damaged error    // what is still to be told of damaged files
+	stale   []string // files that could not be removed
+}
+
+// entry is an entry that waits: its body is in memory or in a file.
+type entry struct {
+	body   []byte
+	points int
+	since  time.Time
+	number uint64
+	file   string // empty: it is in memory alone
+	size   int    // of the body or of the file
+}
+
+// Open makes a queue. With a folder, it holds what the last process left there, the
+// oldest first; an error names what is wrong with the folder, as that another
+// process has it.
+func Open(o Options) (*Queue, error) {
+	if o.Memory == 0 || o.Memory > o.Bytes {
+		o.Memory = o.Bytes
+	}
+	q := &Queue{options: o, wake: make(chan struct{}, 1), lost: make(map[string]Amount)}
+	if o.Dir == "" {
+		return q, nil
+	}
+	var err error
+	if q.folder, err = openFolder(o.Dir); err != nil {
+		return nil, err
+	}
+	if q.entries, err = q.folder.list(); err != nil {
+		return nil, errors.Join(err, q.folder.close())
+	}
+	for _, e := range q.entries {
+		q.bytes += e.size
+		q.found.add(e.points)
+		q.last = e.number
+	}
+	q.trim()
+	q.signal()
+	return q, nil
+}
+
+// Push appends an entry. It tells what had to go for it: the oldest ones, though not
+// the one that is being delivered, or the entry itself where it would not fit even
+// then. An error says that the folder does not take it, and then it waits in memory;
+// or which files were damaged since the last push.
+func (q *Queue) Push(e Entry) (lost Amount, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	before := q.total()
+	q.last++
+	made := &entry{body: e.Body, points: e.Points, since: time.Now(), number: q.last, size: len(e.Body)}
+	q.entries = append(q.entries, made)
+	q.bytes += made.size
+	q.memory += made.size
+	err = errors.Join(q.damaged, q.settle())
+	q.damaged = nil
+	q.trim()
+	q.signal()
+	after := q.total()
+	return Amount{after.Entries - before.Entries, after.Points - before.Points}, err
+}
+
+// settle moves to the folder what is in memory, in order, and removes what could not
+// be removed before. It stops at the first failure.
+func (q *Queue) settle() error {
+	if q.folder == nil {
+		return nil
+	}
+	q.trouble = nil
+	for len(q.stale) > 0 {
+		if !q.try(q.folder.remove(q.stale[0])) {
+			return q.trouble
+		}
+		q.stale = q.stale[1:]
+	}
+	for _, e := range q.entries {
+		if e.file != "" {
+			continue
+		}
+		name, size, err := q.folder.write(e)
+		if !q.try(err) {
+			return q.trouble
+		}
+		q.bytes += size - e.size
+		q.memory -= e.size
+		e.file, e.size, e.body = name, size, nil
+	}
+	return nil
+}
+
+// try counts a failure of the folder.
+func (q *Queue) try(err error) bool {
+	if err == nil {
+		return true
+	}
+	q.faults++
+	q.trouble = err
+	return false
+}
+
+// trim gives up the oldest entries until the bounds are kept.
+func (q *Queue) trim() {
+	for i := q.free(); i < len(q.entries) && q.tooOld(q.entries[i]); {
+		q.drop(i, Old)
+	}
+	for q.bytes > q.options.Bytes && q.free() < len(q.entries) {
+		// What alone is too large takes nothing else with it.
+		newest := len(q.entries) - 1
+		held := 0
+		if q.sending {
+			held = q.entries[0].size
+		}
+		if q.entries[newest].size+held > q.options.Bytes && newest >= q.free() {
+			q.drop(newest, Full)
+			continue
+		}
+		q.drop(q.free(), Full)
+	}
+	for i := q.free(); i < len(q.entries) && q.memory > q.options.Memory; {
+		if q.entries[i].file != "" {
+			i++ // its body takes no memory
+			continue
+		}
+		q.drop(i, Full)
+	}
+}
+
+// free is the place of the oldest entry that is not being delivered.
+func (q *Queue) free() int {
+	if q.sending {
+		return 1
+	}
+	return 0
+}
+
+func (q *Queue) tooOld(e *entry) bool {
+	return q.options.Age > 0 && time.Since(e.since) > q.options.Age
+}
+
+// drop gives up an entry.
+func (q *Queue) drop(i int, reason string) {
+	q.lose(reason, q.entries[i].points)
+	q.remove(i)
+}
+
+func (q *Queue) lose(reason string, points int) {
+	sum := q.lost[reason]
+	sum.add(points)
+	q.lost[reason] = sum
+}
+
+// remove takes an entry out, and its file.
+func (q *Queue) remove(i int) {
+	e := q.entries[i]
+	if i == 0 {
+		q.entries[0] = nil // frees the body: the array stays
+		q.entries = q.entries[1:]
+	} else {
+		q.entries = append(q.entries[:i], q.entries[i+1:]...)
+	}
+	q.bytes -= e.size
+	if e.file == "" {
+		q.memory -= e.size
+		return
+	}
+	if !q.try(q.folder.remove(e.file)) {
+		q.stale = append(q.stale, e.file)
+	}
+}
+
+func (q *Queue) total() (sum Amount) {
+	for _, lost := range q.lost {
+		sum = sum.Plus(lost)
+	}
+	return sum
+}
+
+func (q *Queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Next hands out the oldest entry, which then stays in the queue until Done, Drop or
+// Release is called. It waits for one until the context ends, and then reports false
+// when nothing is left.
+func (q *Queue) Next(ctx context.Context) (Entry, bool) {
+	for {
+		e, ok, err := q.take()
+		if ok {
+			return e, true
+		}
+		var again <-chan time.Time
+		if err != nil {
+			again = time.After(readAgain)
+		}
+		select {
+		case <-q.wake:
+		case <-again:
+		case <-ctx.Done():
+			e, ok, _ = q.take()
+			return e, ok
+		}
+	}
+}
+
+// readAgain is how long Next waits before it reads a file again that it could not
+// open, as where too many files are open.
+const readAgain = time.Second
+
+// take hands out the oldest entry. With an error, it is there but cannot be opened.
+func (q *Queue) take() (Entry, bool, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.sending = false
+	q.trim()
+	for len(q.entries) > 0 {
+		e := q.entries[0]
+		if e.file == "" {
+			q.sending = true
+			return Entry{e.body, e.points}, true, nil
+		}
+		body, err := q.folder.read(e.file)
+		if err == nil {
+			q.sending = true
+			return Entry{body, e.points}, true, nil
+		}
+		if !errors.Is(err, errDamaged) {
+			q.try(err)
+			return Entry{}, false, err
+		}
+		q.damaged = fmt.Errorf("%d points are lost: %w", e.points, err)
+		q.drop(0, Corrupt)
+	}
+	return Entry{}, false, nil
+}
+
+// Done takes the entry out that Next handed out: it was delivered.
+func (q *Queue) Done() { q.finish(func() { q.remove(0) }) }
+
+// Drop gives up the entry that Next handed out, for a reason of the owner.
+func (q *Queue) Drop(reason string) { q.finish(func() { q.drop(0, reason) }) }
+
+// Release puts back the entry that Next handed out, as the oldest. It may be given up
+// for others again.
+func (q *Queue) Release() { q.finish(func() {}) }
+
+func (q *Queue) finish(f func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.sending {
+		f()
+		q.sending = false
+	}
+}
+
+// Kept tells whether what waits outlives the process, all of it.
+func (q *Queue) Kept() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.folder != nil && q.memory == 0
+}
+
+// DropAll gives up what waits, but for what is in a folder, and tells how much it was.
+func (q *Queue) DropAll(reason string) (lost Amount) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.sending = false
+	_ = q.settle() // it is counted, and what stays in memory is lost
+	for i := 0; i < len(q.entries); {
+		if q.entries[i].file != "" {
+			i++
+			continue
+		}
+		lost.add(q.entries[i].points)
+		q.drop(i, reason)
+	}
+	return lost
+}
+
+// Trouble is the folder's last failure, until it works again.
+func (q *Queue) Trouble() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.trouble
+}
+
+// Stats tells how the queue is.
+func (q *Queue) Stats() Stats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := Stats{Bytes: q.bytes, Found: q.found, Lost: maps.Clone(q.lost), Faults: q.faults}
+	for _, e := range q.entries {
+		s.Waiting.add(e.points)
+	}
+	if len(q.entries) > 0 {
+		s.Age = max(0, time.Since(q.entries[0].since))
+	}
+	return s
+}
+
+// Close gives the folder back. What is in it waits for the next process.
+func (q *Queue) Close() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.folder == nil {
+		return nil
+	}
+	return q.folder.close()
+}
