@@ -31,6 +31,7 @@ func arrows() map[string][]string {
 		"agent/plugin":            {"agent/measure"},
 		"agent/plugin/plugintest": contract,
 		"agent/measure":           nil,
+		"agent/family":            contract,
 		"agent/queue":             nil,
 		"cgroup":                  nil,
 		"cgroup/cgrouptest":       nil,
@@ -45,6 +46,8 @@ func arrows() map[string][]string {
 		"plugins/otlp":            append([]string{"agent/queue"}, contract...),
 		"plugins/k8s":             append([]string{"cgroup", "token"}, contract...),
 		"plugins/hwmon":           append([]string{"sysfs"}, contract...),
+		"plugins/prometheus":      append([]string{"agent/family"}, contract...),
+		"plugins/remotewrite":     append([]string{"agent/family", "agent/queue"}, contract...),
 		"plugins/rapl":            append([]string{"sysfs"}, contract...),
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel/metric"
 
+	base "github.com/podjoule/podjoule/agent/family"
 	"github.com/podjoule/podjoule/agent/plugin"
 )
 
@@ -53,7 +54,7 @@ func (c *Config) Validate() error {
 	if err := c.RenameAttributes.Check(keys); err != nil {
 		return err
 	}
-	return checkLabels(keys, c.RenameAttributes)
+	return base.CheckLabels(keys, c.RenameAttributes)
 }
 
 // Scrapers are few and pages are small: more than this is a flood.

@@ -28,7 +28,7 @@ func head(as format, name, kind, help string) string {
 }
 
 // appendLabels appends labels as both formats show them. The names need no quotes:
-// see checkLabels.
+// see family.CheckLabels.
 func appendLabels(b []byte, labels, values []string) []byte {
 	separator := byte('{')
 	for i, label := range labels {
@@ -81,9 +81,9 @@ func (p *point) write(w *bufio.Writer, as format) {
 			_, _ = w.WriteString(text)
 		}
 	}
-	write(l.family.name, l.text, " ")
+	write(l.family.Name, l.text, " ")
 	_, _ = w.Write(append(appendValue(w.AvailableBuffer(), p.value, as), '\n'))
-	if as == openMetricsFormat && l.family.counter {
+	if as == openMetricsFormat && l.family.Counter {
 		write(l.family.created, l.text, " ", l.createdValue, "\n")
 	}
 }

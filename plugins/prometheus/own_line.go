@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/otlptranslator"
 	"go.opentelemetry.io/otel/attribute"
+
+	base "github.com/podjoule/podjoule/agent/family"
 )
 
 // ownLine is the lines of one set of attributes: one, but many of a histogram.
@@ -70,7 +72,7 @@ func ownLabels(set *attribute.Set) (pairs [][2]string, ok bool) {
 		a := each.Attribute()
 		name, err := namer.Build(string(a.Key))
 		value := a.Value.String()
-		if err != nil || !isLabel(name) || name == "le" || !utf8.ValidString(value) {
+		if err != nil || !base.IsLabel(name) || name == "le" || !utf8.ValidString(value) {
 			return nil, false
 		}
 		pairs = append(pairs, [2]string{name, value})
@@ -84,10 +86,9 @@ func ownLabels(set *attribute.Set) (pairs [][2]string, ok bool) {
 	return pairs, true
 }
 
-// compare orders lines as labelSet does.
+// compare orders the lines of a family.
 func (l *ownLine) compare(other *ownLine) int {
-	a, b := labelSet{values: l.values}, labelSet{values: other.values}
-	return a.compare(&b)
+	return compareValues(l.values, other.values)
 }
 
 // write appends the lines.

@@ -2,7 +2,6 @@ package prometheus
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -44,19 +43,10 @@ func (l *line) shown() bool { return l.series == 0 || l.seen == l.round.n }
 
 // shownValue is where integers become floats.
 func (l *line) shownValue() float64 {
-	if l.family.counter {
-		return float64(l.total) / l.family.perUnit
+	if l.family.Counter {
+		return float64(l.total) / l.family.PerUnit
 	}
-	return l.value / l.family.perUnit
-}
-
-// describe returns the labels of a line for an error.
-func (l *line) describe() string {
-	var parts []string
-	for i, label := range l.shape.labels {
-		parts = append(parts, label+"="+l.values[i])
-	}
-	return strings.Join(parts, ", ")
+	return l.value / l.family.PerUnit
 }
 
 // point is a line with the value it had when the scrape began. Of the line it uses
@@ -71,8 +61,8 @@ func (p *point) Desc() *prometheus.Desc { return p.line.shape.desc }
 
 // Write fills in the labels and the value.
 func (p *point) Write(out *dto.Metric) error {
-	out.Label = prometheus.MakeLabelPairs(p.line.shape.desc, p.line.values)
-	if p.line.family.counter {
+	out.Label = prometheus.MakeLabelPairs(p.line.shape.desc, p.line.Values)
+	if p.line.family.Counter {
 		out.Counter = &dto.Counter{Value: &p.value, CreatedTimestamp: timestamppb.New(p.line.created)}
 		return nil
 	}

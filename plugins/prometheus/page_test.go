@@ -249,7 +249,7 @@ func FuzzLabels(f *testing.F) {
 		want[[2]string{clean(b), clean(a)}] += 2
 		for _, m := range families["podjoule_m_total"].GetMetric() {
 			got[[2]string{value(m, "a"), value(m, "b")}] = m.GetCounter().GetValue()
-			if have := value(m, resourceID); kind != measure.LocalMachine && have != clean(id) {
+			if have := value(m, "resource_id"); kind != measure.LocalMachine && have != clean(id) {
 				t.Errorf("resource %q, want %q", have, clean(id))
 			}
 		}

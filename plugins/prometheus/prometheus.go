@@ -66,7 +66,7 @@ type line struct {
 func newOutput(families map[string]*family, keep time.Duration, failures metric.Int64Counter) *output {
 	return &output{
 		families: families,
-		shown:    slices.SortedFunc(maps.Values(families), func(a, b *family) int { return cmp.Compare(a.name, b.name) }),
+		shown:    slices.SortedFunc(maps.Values(families), func(a, b *family) int { return cmp.Compare(a.Name, b.Name) }),
 		keep:     keep,
 		failures: failures,
 		rounds:   make(map[time.Duration]*round),
@@ -113,16 +113,16 @@ func (o *output) take(b *measure.Batch, sample *measure.Sample, r *round) error 
 	}
 	count, counted := sample.Uint()
 	switch {
-	case l.family.counter && !counted:
+	case l.family.Counter && !counted:
 		return fmt.Errorf("a sample of %s is left out: a counter takes integers only", s.Metric.Name)
-	case l.family.counter:
+	case l.family.Counter:
 		l.total += count
 	case l.newest == s:
 		l.value = sample.Float()
 	case slices.Contains(b.Ended, s):
 		return nil // the series that follows it has the say already
 	default:
-		return fmt.Errorf("a sample of %s is left out: another series has the same labels, {%s}", s.Metric.Name, l.describe())
+		return fmt.Errorf("a sample of %s is left out: another series has the same labels, {%s}", s.Metric.Name, l.Describe())
 	}
 	l.round, l.seen = r, r.n
 	return nil
@@ -138,14 +138,14 @@ func (o *output) begin(s *measure.Series, start time.Time, r *round) (*line, err
 	if err != nil {
 		return nil, err
 	}
-	l := o.lines[set.identity]
+	l := o.lines[set.Identity]
 	if l == nil {
 		l = &line{labelSet: set, family: f, round: r}
-		if f.counter {
+		if f.Counter {
 			l.created = start
 			l.createdValue = string(appendValue(nil, float64(start.UnixNano())/1e9, openMetricsFormat))
 		}
-		o.lines[set.identity] = l
+		o.lines[set.Identity] = l
 		f.insert(l)
 	}
 	o.live[s] = l
@@ -168,7 +168,7 @@ func (o *output) end(s *measure.Series, now time.Time) {
 	}
 	switch {
 	case l.series > 0:
-	case l.family.counter && o.keep > 0:
+	case l.family.Counter && o.keep > 0:
 		l.ended = now
 		o.kept = append(o.kept, l)
 	default:
@@ -178,7 +178,7 @@ func (o *output) end(s *measure.Series, now time.Time) {
 
 // drop takes a line off the page for good.
 func (o *output) drop(l *line) {
-	delete(o.lines, l.identity)
+	delete(o.lines, l.Identity)
 	l.family.remove(l)
 }
 

@@ -61,7 +61,7 @@ func (b *scratch) render(out *output, as format, compressed bool) error {
 	for i := range b.points {
 		p := &b.points[i]
 		if f := p.line.family; i == 0 || f != b.points[i-1].line.family {
-			for next < len(b.parts) && b.parts[next].name < f.name {
+			for next < len(b.parts) && b.parts[next].name < f.Name {
 				_, _ = b.page.Write(b.self.Bytes()[begin:b.parts[next].end])
 				begin, next = b.parts[next].end, next+1
 			}

@@ -37,7 +37,7 @@ func newScraper(out *output, reader collector, self prometheus.Gatherer, full ht
 		scratch:    sync.Pool{New: func() any { return newScratch() }},
 	}
 	for _, f := range out.shown {
-		s.names[f.name] = true
+		s.names[f.Name] = true
 	}
 	if reader != nil {
 		s.own = newOwn(reader, s.names)

@@ -1,4 +1,4 @@
-package prometheus
+package family
 
 import (
 	"strings"
@@ -10,10 +10,10 @@ import (
 	"github.com/podjoule/podjoule/agent/plugin"
 )
 
-func TestFamilyName(t *testing.T) {
+func TestName(t *testing.T) {
 	f := func(name string, unit measure.Unit, kind measure.Kind, want string) {
 		t.Helper()
-		if got := familyName(&measure.Metric{Name: name, Unit: unit, Kind: kind}); got != want {
+		if got := Name(&measure.Metric{Name: name, Unit: unit, Kind: kind}); got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
 	}
@@ -52,7 +52,7 @@ func FuzzToLabel(f *testing.F) {
 		if !model.LegacyValidation.IsValidLabelName(got) || strings.HasPrefix(got, model.ReservedLabelPrefix) {
 			t.Fatalf("%q becomes %q, which is no label name", key, got)
 		}
-		if err := checkLabels([]string{key}, plugin.Renames{key: got}); err != nil && got != resourceKind && got != resourceID {
+		if err := CheckLabels([]string{key}, plugin.Renames{key: got}); err != nil && got != resourceKind && got != resourceID {
 			t.Errorf("following the advice for %q: %v", key, err)
 		}
 	})

@@ -1,4 +1,4 @@
-package prometheus
+package family
 
 import (
 	"slices"
@@ -10,10 +10,10 @@ import (
 	"github.com/podjoule/podjoule/agent/plugin"
 )
 
-// familyName returns the name under which Prometheus sees a metric:
+// Name returns the name under which Prometheus sees a metric:
 // podjoule_<name>_<base unit>, with _total at the end of a counter. The word
 // "delta" goes, because the page shows the running total of the deltas.
-func familyName(m *measure.Metric) string {
+func Name(m *measure.Metric) string {
 	name := m.Name
 	if m.Kind == measure.Delta {
 		name = strings.TrimSuffix(strings.TrimSuffix(name, "_delta"), "_total")
@@ -65,7 +65,7 @@ func asLabels(keys []string, renames plugin.Renames) plugin.Renames {
 		name, given := renames[key]
 		if !given {
 			name = key
-			if !isLabel(key) {
+			if !IsLabel(key) {
 				name = toLabel(key)
 			}
 		}
@@ -74,15 +74,17 @@ func asLabels(keys []string, renames plugin.Renames) plugin.Renames {
 	return labels
 }
 
-func isLabel(name string) bool {
+// IsLabel tells whether a name can be that of a label.
+func IsLabel(name string) bool {
 	return model.LegacyValidation.IsValidLabelName(name) && !strings.HasPrefix(name, model.ReservedLabelPrefix)
 }
 
-// checkLabels reports attributes that cannot be labels under their names.
-func checkLabels(keys []string, renames plugin.Renames) error {
+// CheckLabels reports attributes that cannot be labels under their names, as a
+// *plugin.KeyError about rename_attributes.
+func CheckLabels(keys []string, renames plugin.Renames) error {
 	for _, key := range keys {
 		switch label := renames.Name(key); {
-		case !isLabel(label):
+		case !IsLabel(label):
 			return plugin.Keyf("rename_attributes",
 				"the attribute %q would be the label %q, which Prometheus does not allow: set %q = %q",
 				key, label, key, toLabel(label))
