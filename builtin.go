@@ -10,6 +10,7 @@ import (
 	"github.com/podjoule/podjoule/plugins/otlp"
 	"github.com/podjoule/podjoule/plugins/prometheus"
 	"github.com/podjoule/podjoule/plugins/rapl"
+	"github.com/podjoule/podjoule/plugins/remotewrite"
 )
 
 // defaultOutput runs when a configuration has no table of any output.
@@ -29,6 +30,7 @@ func builtin() []plugin.Plugin {
 
 		csv.Plugin(),
 		prometheus.Plugin(),
+		remotewrite.Plugin(),
 		otlp.Plugin(),
 	}
 }
