@@ -37,7 +37,7 @@ type group struct {
 
 // metricPoints are the points of one metric on one resource.
 type metricPoints struct {
-	metric *measure.Metric
+	shape  *shape
 	points pmetric.NumberDataPointSlice
 }
 
@@ -59,6 +59,7 @@ func (x *builder) frame(b *measure.Batch) (*frame, error) {
 		st := x.streams[s]
 		if st == nil {
 			st = newStream(s, x.identity)
+			st.shape = x.shapeOf(s)
 			x.streams[s] = st
 		}
 		x.count(st, b, &b.Samples[i])
@@ -122,8 +123,9 @@ func (x *builder) end(md pmetric.Metrics, f *frame, b *measure.Batch, s *measure
 
 // point adds an empty point of a series, with its attributes.
 func (x *builder) point(md pmetric.Metrics, s *measure.Series, st *stream) pmetric.NumberDataPoint {
-	p := x.points(x.group(md, st.pod, s), s.Metric).AppendEmpty()
+	p := x.points(x.group(md, st.pod, s), st.shape).AppendEmpty()
 	putAttributes(p.Attributes(), s, x.identity, x.renames)
+	st.shape.finish(p.Attributes(), s, x.renames)
 	return p
 }
 
@@ -134,7 +136,13 @@ func (x *builder) group(md pmetric.Metrics, pod unique.Handle[string], s *measur
 		g = newGroup(md)
 		g.place = md.ResourceMetrics().Len() - 1
 		if pod != (unique.Handle[string]{}) {
-			resourceOf(s).put(g.resource.Attributes())
+			resource := g.resource.Attributes()
+			for _, a := range x.more {
+				if !strings.HasPrefix(a.Key, "service.") { // a pod is not this service
+					resource.PutStr(a.Key, validText(a.Value))
+				}
+			}
+			resourceOf(s).put(resource)
 		}
 		x.groups[pod] = g
 	}
@@ -155,15 +163,18 @@ func (x *builder) putNode(g *group) {
 	if x.instance != "" {
 		attributes.PutStr("service.instance.id", x.instance)
 	}
+	for _, a := range x.more {
+		attributes.PutStr(a.Key, validText(a.Value))
+	}
 	if x.node != "" && x.identity != Point {
 		attributes.PutStr("k8s.node.name", validText(x.node))
 	}
 }
 
-// points returns the points of a metric on a resource.
-func (x *builder) points(g *group, metric *measure.Metric) pmetric.NumberDataPointSlice {
+// points returns the points of a shape on a resource.
+func (x *builder) points(g *group, sh *shape) pmetric.NumberDataPointSlice {
 	for _, m := range g.metrics { // a dozen: cheaper than a map
-		if m.metric == metric {
+		if m.shape == sh {
 			return m.points
 		}
 	}
@@ -174,20 +185,19 @@ func (x *builder) points(g *group, metric *measure.Metric) pmetric.NumberDataPoi
 		g.measured = scope.Metrics()
 	}
 	m := g.measured.AppendEmpty()
-	m.SetName(metric.Name)
-	m.SetUnit(ucum(metric.Unit))
-	m.SetDescription(metric.Help)
+	m.SetName(sh.name)
+	m.SetUnit(sh.unit)
+	m.SetDescription(sh.metric.Help)
 	var points pmetric.NumberDataPointSlice
 	switch {
-	case metric.Kind == measure.Gauge:
+	case sh.metric.Kind == measure.Gauge:
 		points = m.SetEmptyGauge().DataPoints()
 	case x.cumulative:
-		m.SetName(strings.TrimSuffix(metric.Name, "_delta"))
 		points = newSum(m, pmetric.AggregationTemporalityCumulative)
 	default:
 		points = newSum(m, pmetric.AggregationTemporalityDelta)
 	}
-	g.metrics = append(g.metrics, metricPoints{metric, points})
+	g.metrics = append(g.metrics, metricPoints{sh, points})
 	return points
 }
 

@@ -1,7 +1,7 @@
 // Package otlp is the output that pushes every batch to an OpenTelemetry
 // receiver over OTLP, by gRPC or by HTTP.
 //
-// A batch becomes one request that waits in a bounded queue in memory, so that
+// A batch becomes one request that waits in a bounded queue, so that
 // a receiver that is slow or down never holds up a tick:
 //
 //	Write: batch ▶ builder ▶ split ▶ queue ▶ Run: client ▶ receiver
@@ -45,21 +45,46 @@ const (
 	Point = "point"
 )
 
-// Config is the table [plugins.otlp].
+// Config is the table [plugins.otlp]. Keys that are empty have their value from the
+// environment, or their usual one; see settings.
 type Config struct {
-	// Protocol is GRPC or HTTP.
+	// Protocol is GRPC, which is the usual one, or HTTP.
 	Protocol string `toml:"protocol"`
-	// Endpoint is the receiver's URL; http means plain text, https means TLS
-	// with the system's certificate authorities. Empty means localhost with
-	// the usual port of the protocol. With HTTP, /v1/metrics is appended unless
-	// the path already ends so.
+	// Endpoint is the receiver's URL; http means plain text, https means TLS.
+	// Empty means localhost with the usual port of the protocol. With HTTP,
+	// /v1/metrics is appended unless the path already ends so.
 	Endpoint string `toml:"endpoint"`
-	// Temporality is Delta or Cumulative.
+	// Headers are sent with each request.
+	Headers map[string]Secret `toml:"headers"`
+	// Compression is Gzip, which is the usual one, or None.
+	Compression string `toml:"compression"`
+	// Temporality is Delta, which is the usual one, or Cumulative.
 	Temporality string `toml:"temporality"`
 	// Identity is Both, Resource or Point.
 	Identity string `toml:"identity"`
-	// Timeout is how long one attempt to deliver a request may take.
+	// SemanticConventions gives metrics the names and units of the OpenTelemetry
+	// conventions where these have some.
+	SemanticConventions bool `toml:"semantic_conventions"`
+	// Timeout is how long one attempt to deliver a request may take; 10 s is usual.
 	Timeout plugin.Duration `toml:"timeout"`
+
+	// CAFile has the certificates that verify the receiver; empty is the system's.
+	CAFile string `toml:"ca_file"`
+	// CertFile and KeyFile are the client's certificate.
+	CertFile string `toml:"cert_file"`
+	KeyFile  string `toml:"key_file"`
+	// ServerName is the name that the receiver's certificate has to have; empty is
+	// the host of the URL.
+	ServerName string `toml:"server_name"`
+	// InsecureSkipVerify turns the verification of the receiver off.
+	InsecureSkipVerify bool `toml:"insecure_skip_verify"`
+
+	// QueueBytes and QueueAge bound the requests that wait: in bytes and in time.
+	QueueBytes int             `toml:"queue_bytes"`
+	QueueAge   plugin.Duration `toml:"queue_age"`
+	// QueueDir is a folder in which they wait; empty is in memory.
+	QueueDir string `toml:"queue_dir"`
+
 	// RenameAttributes gives attributes of points other names.
 	RenameAttributes plugin.Renames `toml:"rename_attributes"`
 }
@@ -72,53 +97,53 @@ func Plugin() plugin.Plugin {
 		Role: plugin.RoleOutput,
 		Config: func() plugin.Config {
 			return &Config{
-				Protocol:         GRPC,
-				Temporality:      Delta,
+				Headers:          map[string]Secret{},
 				Identity:         Both,
-				Timeout:          plugin.Duration(10 * time.Second),
+				QueueBytes:       16 << 20,
+				QueueAge:         plugin.Duration(24 * time.Hour),
 				RenameAttributes: plugin.Renames{},
 			}
 		},
 	}
 }
 
-// Validate checks the values. Every error is a *plugin.KeyError.
+// Validate checks the values, and the variables of the environment that fill the
+// gaps. Every error about a key is a *plugin.KeyError; one about a variable names it.
 func (c *Config) Validate() error {
-	for _, key := range []struct {
-		name, have string
-		allowed    []string
-	}{
-		{"protocol", c.Protocol, []string{GRPC, HTTP}},
-		{"temporality", c.Temporality, []string{Delta, Cumulative}},
-		{"identity", c.Identity, []string{Both, Resource, Point}},
-	} {
-		if !slices.Contains(key.allowed, key.have) {
-			return plugin.Keyf(key.name, "want one of %q, have %q", key.allowed, key.have)
-		}
+	if identities := []string{Both, Resource, Point}; !slices.Contains(identities, c.Identity) {
+		return plugin.Keyf("identity", "want one of %q, have %q", identities, c.Identity)
 	}
-	if _, err := parseEndpoint(c.Protocol, c.Endpoint); err != nil {
-		return &plugin.KeyError{Key: "endpoint", Err: err}
+	if c.QueueBytes < maxRequest {
+		return plugin.Keyf("queue_bytes", "want at least %d, which is the size of the largest request, have %d", maxRequest, c.QueueBytes)
 	}
-	return plugin.CheckInterval("timeout", c.Timeout)
+	if err := plugin.CheckInterval("queue_age", c.QueueAge); err != nil {
+		return err
+	}
+	_, err := c.settings(os.LookupEnv)
+	return err
 }
 
 // Open makes the output. It does not wait for the receiver.
 func (c *Config) Open(_ context.Context, host *plugin.Host) (any, error) {
-	to, err := parseEndpoint(c.Protocol, c.Endpoint)
+	s, err := c.settings(os.LookupEnv)
 	if err != nil {
-		return nil, &plugin.KeyError{Key: "endpoint", Err: err}
+		return nil, err
 	}
 	if err := c.RenameAttributes.Check(pointKeys(host.Metrics)); err != nil {
 		return nil, err
 	}
-	if c.Protocol == HTTP {
-		return newOutput(c, host, to, newHTTP(to, host.Version, transport()))
+	l := link{to: s.to, version: host.Version, headers: s.headers, plain: s.Compression == None}
+	if l.tls, err = s.tls(); err != nil {
+		return nil, err
 	}
-	over, err := newGRPC(to, host.Version)
+	if s.Protocol == HTTP {
+		return newOutput(&s.Config, host, s.to, newHTTP(l, transport(l)), s.resource...)
+	}
+	over, err := newGRPC(l)
 	if err != nil {
-		return nil, fmt.Errorf("prepare the connection to %s: %w", to, err)
+		return nil, fmt.Errorf("prepare the connection to %s: %w", s.to, err)
 	}
-	return newOutput(c, host, to, over)
+	return newOutput(&s.Config, host, s.to, over, s.resource...)
 }
 
 // pointKeys returns all keys that the points of the given metrics may carry.

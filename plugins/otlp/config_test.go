@@ -29,7 +29,7 @@ func TestReadme(t *testing.T) {
 		example, _, _ = strings.Cut(example, "```")
 		var got struct{ Plugins struct{ OTLP Config } }
 		if i > 0 {
-			got.Plugins.OTLP = *defaults()
+			got.Plugins.OTLP = *Plugin().Config().(*Config)
 		}
 		meta, err := toml.Decode(example, &got)
 		if err != nil {
@@ -41,8 +41,7 @@ func TestReadme(t *testing.T) {
 		if err := got.Plugins.OTLP.Validate(); err != nil {
 			t.Errorf("%v in:\n%s", err, example)
 		}
-		want := *defaults()
-		want.RenameAttributes = plugin.Renames{}
+		want := *Plugin().Config().(*Config)
 		if diff := cmp.Diff(want, got.Plugins.OTLP); i == 0 && diff != "" {
 			t.Errorf("table (-defaults +readme):\n%s", diff)
 		}
@@ -50,7 +49,7 @@ func TestReadme(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	if err := defaults().Validate(); err != nil {
+	if err := Plugin().Config().Validate(); err != nil {
 		t.Errorf("the defaults are refused: %v", err)
 	}
 	for _, tt := range []struct {
@@ -58,9 +57,18 @@ func TestValidate(t *testing.T) {
 		change    func(*Config)
 	}{
 		{"protocol", `have "http/json"`, func(c *Config) { c.Protocol = "http/json" }},
-		{"temporality", `want one of ["delta" "cumulative"], have ""`, func(c *Config) { c.Temporality = "" }},
+		{"temporality", `want one of ["delta" "cumulative"], have "sum"`, func(c *Config) { c.Temporality = "sum" }},
+		{"compression", `want one of ["gzip" "none"], have "zstd"`, func(c *Config) { c.Compression = "zstd" }},
+		{"cert_file", "a certificate needs a key", func(c *Config) { c.CertFile = "cert.pem" }},
+		{"key_file", "a certificate needs a key", func(c *Config) { c.KeyFile = "key.pem" }},
+		{"headers", `"a b" is no name of a header`, func(c *Config) { c.Headers = map[string]Secret{"a b": "x"} }},
+		{"headers", `the header "Content-Type" is set by the protocol`, func(c *Config) { c.Headers = map[string]Secret{"Content-Type": "x"} }},
+		{"headers", `the value of the header "a" has characters`, func(c *Config) { c.Headers = map[string]Secret{"a": "x\ny"} }},
+		{"headers", `the header "a" is there twice`, func(c *Config) { c.Headers = map[string]Secret{"A": "x", "a": "x"} }},
+		{"queue_bytes", "want at least 4194304", func(c *Config) { c.QueueBytes = 1000 }},
+		{"queue_age", "want at least 1ms", func(c *Config) { c.QueueAge = 0 }},
 		{"identity", `have "pod"`, func(c *Config) { c.Identity = "pod" }},
-		{"timeout", "want at least 1ms", func(c *Config) { c.Timeout = 0 }},
+		{"timeout", "want at least 1ms", func(c *Config) { c.Timeout = 1 }},
 		{"timeout", "want at least 1ms", func(c *Config) { c.Timeout = plugin.Duration(-time.Second) }},
 		{"endpoint", "begins with http://", func(c *Config) { c.Endpoint = "localhost:4317" }},
 	} {

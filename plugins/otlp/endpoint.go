@@ -16,7 +16,7 @@ const metricsPath = "/v1/metrics"
 type endpoint struct {
 	tls  bool
 	host string // host:port
-	path string // as written in a URL, without a slash at its end; empty for gRPC
+	path string // as written in a URL; empty for gRPC
 }
 
 // String returns the endpoint as a URL, for errors.
@@ -31,6 +31,11 @@ func (e endpoint) String() string {
 // parseEndpoint reads the key "endpoint". Its errors never repeat the value,
 // which may hold a password that does not belong there.
 func parseEndpoint(protocol, raw string) (endpoint, error) {
+	return readEndpoint(protocol, raw, false)
+}
+
+// readEndpoint reads an endpoint; one that is exact has its path already.
+func readEndpoint(protocol, raw string, exact bool) (endpoint, error) {
 	usual := "http://localhost:4317"
 	if protocol == HTTP {
 		usual = "http://localhost:4318"
@@ -71,7 +76,12 @@ func parseEndpoint(protocol, raw string) (endpoint, error) {
 		}
 		return to, nil
 	}
-	if !strings.HasSuffix(to.path, metricsPath) {
+	switch {
+	case exact && to.path == "":
+		to.path = "/"
+	case exact:
+		to.path = u.EscapedPath()
+	case !strings.HasSuffix(to.path, metricsPath):
 		to.path += metricsPath
 	}
 	return to, nil

@@ -2,7 +2,6 @@ package otlp
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	_ "google.golang.org/grpc/encoding/gzip" // replies are compressed as requests are
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
 
@@ -24,28 +24,26 @@ const exportMethod = "/opentelemetry.proto.collector.metrics.v1.MetricsService/E
 
 // grpcClient delivers requests over gRPC.
 type grpcClient struct {
-	to   endpoint
-	conn *grpc.ClientConn
+	to      endpoint
+	headers metadata.MD
+	conn    *grpc.ClientConn
 }
 
 // newGRPC makes a client that connects when it is first used.
-func newGRPC(to endpoint, version string, more ...grpc.DialOption) (*grpcClient, error) {
+func newGRPC(l link, more ...grpc.DialOption) (*grpcClient, error) {
 	secure := insecure.NewCredentials()
-	if to.tls {
-		secure = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
+	if l.to.tls {
+		secure = credentials.NewTLS(l.config())
 	}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(secure),
-		grpc.WithUserAgent(serviceName + "/" + version),
+		grpc.WithUserAgent(serviceName + "/" + l.version),
 		grpc.WithMaxHeaderListSize(maxReply),
 		grpc.WithDisableServiceConfig(), // or a DNS record could set other rules for retries
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodecV2(codec{}),
 			grpc.MaxCallRecvMsgSize(maxReply),
 		),
-		// The way that is not deprecated has one level for the whole program,
-		// the slow one, and makes its 0.8 MB anew after a while.
-		grpc.WithCompressor(newZipper()), //nolint:staticcheck // it stays throughout 1.x, and no other has a level of its own
 		// By default gRPC waits for up to two minutes before it connects again.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: firstWait, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxWait / 3},
@@ -55,15 +53,21 @@ func newGRPC(to endpoint, version string, more ...grpc.DialOption) (*grpcClient,
 		// quarter of an hour that TCP takes.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 	}
-	conn, err := grpc.NewClient("dns:///"+to.host, append(options, more...)...)
+	if !l.plain {
+		// The way that is not deprecated has one level for the whole program,
+		// the slow one, and makes its 0.8 MB anew after a while.
+		options = append(options, grpc.WithCompressor(newZipper())) //nolint:staticcheck // it stays throughout 1.x, and no other has a level of its own
+	}
+	conn, err := grpc.NewClient("dns:///"+l.to.host, append(options, more...)...)
 	if err != nil {
 		return nil, err
 	}
-	return &grpcClient{to: to, conn: conn}, nil
+	return &grpcClient{to: l.to, headers: metadata.New(l.headers), conn: conn}, nil
 }
 
 func (c *grpcClient) export(ctx context.Context, request []byte) (answer, error) {
 	reply := pmetricotlp.NewExportResponse()
+	ctx = metadata.NewOutgoingContext(ctx, c.headers)
 	err := c.conn.Invoke(ctx, exportMethod, request, reply)
 	a, remedy := judgeStatus(status.Convert(err))
 	if err != nil {

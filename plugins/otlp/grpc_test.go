@@ -33,7 +33,7 @@ func grpcTo(t *testing.T, url string) *grpcClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := newGRPC(to, "test")
+	c, err := newGRPC(link{to: to, version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package otlp
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,25 +21,24 @@ const protobufType = "application/x-protobuf"
 
 // httpClient delivers requests over HTTP.
 type httpClient struct {
-	to      endpoint
-	version string
-	http    *http.Client
-	zip     zipper
+	link
+	http *http.Client
+	zip  zipper
 }
 
 // transport returns the way to a real receiver.
-func transport() *http.Transport {
+func transport(l link) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	t.TLSClientConfig = l.config()
 	t.MaxResponseHeaderBytes = maxReply
 	// Notices a receiver whose node vanished; without HTTP/2, a timeout does.
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 10 * time.Second}
 	return t
 }
 
-func newHTTP(to endpoint, version string, through http.RoundTripper) *httpClient {
+func newHTTP(l link, through http.RoundTripper) *httpClient {
 	return &httpClient{
-		to: to, version: version, zip: newZipper(),
+		link: l, zip: newZipper(),
 		http: &http.Client{
 			Transport: through,
 			// A redirect would turn the POST into a GET, or carry data to a
@@ -54,15 +52,22 @@ func (c *httpClient) export(ctx context.Context, request []byte) (answer, error)
 	// The transport may read the body even after it answered, so each attempt
 	// has its own.
 	body := new(bytes.Buffer)
-	if err := c.zip.Do(body, request); err != nil {
+	if c.plain {
+		body.Write(request)
+	} else if err := c.zip.Do(body, request); err != nil {
 		return answer{code: noAnswer}, fmt.Errorf("compress a request: %w", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.to.String(), body)
 	if err != nil {
 		return answer{code: noAnswer}, fmt.Errorf("prepare a request to %s: %w", c.to, err)
 	}
+	for name, value := range c.headers {
+		req.Header.Set(name, value)
+	}
 	req.Header.Set("Content-Type", protobufType)
-	req.Header.Set("Content-Encoding", c.zip.Type())
+	if !c.plain {
+		req.Header.Set("Content-Encoding", c.zip.Type())
+	}
 	req.Header.Set("User-Agent", serviceName+"/"+c.version)
 
 	resp, err := c.http.Do(req)

@@ -25,7 +25,7 @@ func httpTo(t *testing.T, url string) *httpClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newHTTP(to, "test", transport())
+	c := newHTTP(link{to: to, version: "test"}, transport(link{}))
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }

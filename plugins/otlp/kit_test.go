@@ -85,7 +85,17 @@ func count(s *measure.Series, n int) *measure.Batch {
 	return b
 }
 
-func defaults() *Config { return Plugin().Config().(*Config) }
+// defaults is the configuration without any key, and without gaps.
+func defaults() *Config {
+	s, err := Plugin().Config().(*Config).settings(unset)
+	if err != nil {
+		panic(err)
+	}
+	return &s.Config
+}
+
+// unset is an empty environment.
+func unset(string) (string, bool) { return "", false }
 
 // newBuild makes a builder as a configuration wants it.
 func newBuild(temporality, identity string) *builder {
@@ -206,6 +216,7 @@ func open(t testing.TB, c *Config, over client) (*output, *plugintest.Host) {
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
+	t.Cleanup(func() { _ = o.Close() })
 	return o, host
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/podjoule/podjoule/agent/measure"
 	"github.com/podjoule/podjoule/agent/plugin"
+	"github.com/podjoule/podjoule/agent/queue"
 )
 
 const (
@@ -21,12 +22,16 @@ const (
 	drainTime = 4 * time.Second
 )
 
+// maxMemory bounds the requests that wait in memory while a folder does not take them.
+const maxMemory = 16 << 20
+
 // output is the opened plugin.
 type output struct {
 	to      endpoint
 	timeout time.Duration
 	client  client
-	queue   *queue
+	queue   *queue.Queue
+	folder  string // in which requests wait; empty: in memory
 	count   *instruments
 	health  health
 
@@ -36,18 +41,24 @@ type output struct {
 	scratch metricdata.ResourceMetrics
 }
 
-func newOutput(c *Config, host *plugin.Host, to endpoint, over client) (*output, error) {
+// newOutput makes an output of a configuration without gaps; more are attributes for
+// resources. It closes the client where it fails.
+func newOutput(c *Config, host *plugin.Host, to endpoint, over client, more ...measure.Attribute) (*output, error) {
+	waiting, err := queue.Open(queue.Options{Bytes: c.QueueBytes, Memory: maxMemory, Age: time.Duration(c.QueueAge), Dir: c.QueueDir})
+	if err != nil {
+		return nil, errors.Join(&plugin.KeyError{Key: "queue_dir", Err: err}, over.Close())
+	}
 	o := &output{
 		to:      to,
 		timeout: time.Duration(c.Timeout),
 		client:  over,
-		queue:   newQueue(maxQueue),
-		builder: newBuilder(c, host.Version, instance()),
+		queue:   waiting,
+		folder:  c.QueueDir,
+		builder: newBuilder(c, host.Version, instance(), more...),
 		self:    host.SelfReader,
 	}
-	var err error
-	if o.count, err = newInstruments(host.Meter, o.queue.size); err != nil {
-		return nil, errors.Join(err, over.Close())
+	if o.count, err = newInstruments(host.Meter, waiting.Stats); err != nil {
+		return nil, errors.Join(err, o.Close())
 	}
 	return o, nil
 }
@@ -56,19 +67,21 @@ func newOutput(c *Config, host *plugin.Host, to endpoint, over client) (*output,
 func (o *output) Write(ctx context.Context, b *measure.Batch) error {
 	self, selfErr := o.collect(ctx)
 	requests, err := o.builder.requests(b, self, maxRequest)
-	var lost loss
+	var lost queue.Amount
+	var folder error
 	for _, r := range requests {
-		gone := o.queue.push(r)
-		lost.requests += gone.requests
-		lost.points += gone.points
+		gone, err := o.queue.Push(queue.Entry{Body: r.body, Points: r.points})
+		lost = lost.Plus(gone)
+		if err != nil {
+			folder = fmt.Errorf("queue_dir %s: %w", o.folder, err)
+		}
 	}
-	o.count.drop(ctx, lost, reasonFull)
 	var full error
-	if lost.requests > 0 {
-		full = fmt.Errorf("the queue of %d MiB is full: dropped %d requests with %d points: %s is down or too slow",
-			o.queue.limit>>20, lost.requests, lost.points, o.to)
+	if lost.Entries > 0 {
+		full = fmt.Errorf("too much waits, or for too long: dropped %d requests with %d points: %s is down or too slow",
+			lost.Entries, lost.Points, o.to)
 	}
-	return errors.Join(selfErr, err, full)
+	return errors.Join(selfErr, err, folder, full)
 }
 
 // collect returns the agent's own metrics.
@@ -83,7 +96,8 @@ func (o *output) collect(ctx context.Context) (pmetric.ScopeMetricsSlice, error)
 }
 
 // Run sends the queued requests one by one, in order. When the context ends, it
-// makes one more attempt for each that is left, in drainTime at most.
+// makes one more attempt for each that is left, in drainTime at most, and one in all
+// where they wait in a folder for the next start.
 func (o *output) Run(ctx context.Context) error {
 	// An attempt under way is not cut off by the end of the context: the
 	// receiver may have taken the request already.
@@ -91,60 +105,65 @@ func (o *output) Run(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })()
 
-	var lost loss
-	for hard.Err() == nil {
-		r, ok := o.queue.next(ctx)
+	var lost queue.Amount
+	for step := firstWait; hard.Err() == nil; {
+		r, ok := o.queue.Next(ctx)
 		if !ok {
 			break
 		}
-		if !o.deliver(ctx, hard, r) {
-			lost.add(r)
-		}
-		o.queue.done()
-	}
-	rest := o.queue.drop()
-	lost.requests += rest.requests
-	lost.points += rest.points
-	if lost.requests == 0 {
-		return nil
-	}
-	o.count.drop(hard, lost, reasonShutdown)
-	err := o.health.get()
-	if err == nil {
-		err = fmt.Errorf("%s is too slow", o.to)
-	}
-	return fmt.Errorf("%d requests with %d points could not be sent before the end: %w", lost.requests, lost.points, err)
-}
-
-// deliver sends one request until it is taken or refused, which both return
-// true, or until an attempt fails after the context ended.
-func (o *output) deliver(ctx, hard context.Context, r request) bool {
-	for step := firstWait; ; {
-		attempt, cancel := context.WithTimeout(hard, o.timeout)
-		a, err := o.client.export(attempt, r.body)
-		cancel()
-		o.count.answered(hard, a.code)
-		if err == nil {
-			o.taken(hard, r, a)
-			return true
-		}
-		o.health.set(err)
-		if !a.retry {
-			o.count.drop(hard, loss{1, r.points}, reasonAnswer)
-			return true
+		a, err := o.attempt(hard, r)
+		if err == nil || !a.retry {
+			step = firstWait
+			continue
 		}
 		if ctx.Err() != nil {
-			return false
+			if o.folder != "" {
+				break
+			}
+			o.queue.Drop(reasonShutdown)
+			lost = lost.Plus(queue.Amount{Entries: 1, Points: r.Points})
+			continue
 		}
+		// Between attempts it may give way to newer ones, as the oldest.
+		o.queue.Release()
 		var now time.Duration
 		now, step = a.wait(step)
 		pause(ctx, now)
 	}
+	lost = lost.Plus(o.queue.DropAll(reasonShutdown))
+	if lost.Entries == 0 {
+		return nil
+	}
+	err := o.health.get()
+	if err == nil {
+		err = fmt.Errorf("%s is too slow", o.to)
+	}
+	return fmt.Errorf("%d requests with %d points could not be sent before the end: %w", lost.Entries, lost.Points, err)
+}
+
+// attempt tries to deliver the request that the queue handed out, once. If it is taken
+// or refused, it is out of the queue.
+func (o *output) attempt(ctx context.Context, r queue.Entry) (answer, error) {
+	limited, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	a, err := o.client.export(limited, r.Body)
+	o.count.answered(ctx, a.code)
+	switch {
+	case err == nil:
+		o.queue.Done()
+		o.taken(ctx, r, a)
+	case !a.retry:
+		o.queue.Drop(reasonAnswer)
+		o.health.set(err)
+	default:
+		o.health.set(err)
+	}
+	return a, err
 }
 
 // taken counts the points of an accepted request.
-func (o *output) taken(ctx context.Context, r request, a answer) {
-	points := int64(r.points)
+func (o *output) taken(ctx context.Context, r queue.Entry, a answer) {
+	points := int64(r.Points)
 	rejected := min(max(0, a.rejected), points) // a receiver may say anything
 	o.count.points.Add(ctx, points-rejected)
 	if rejected == 0 {
@@ -165,8 +184,15 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Ready returns the last error until a request is wholly accepted again.
-func (o *output) Ready() error { return o.health.get() }
+// Ready returns the last error until a request is wholly accepted again, and what is
+// wrong with the folder in which requests wait.
+func (o *output) Ready() error {
+	err := o.queue.Trouble()
+	if err != nil {
+		err = fmt.Errorf("queue_dir %s: %w", o.folder, err)
+	}
+	return errors.Join(o.health.get(), err)
+}
 
-// Close closes the connections to the receiver.
-func (o *output) Close() error { return o.client.Close() }
+// Close closes the connections to the receiver, and the folder of the queue.
+func (o *output) Close() error { return errors.Join(o.client.Close(), o.queue.Close()) }

@@ -15,12 +15,17 @@ import (
 // builder makes requests of batches and remembers the series between them.
 type builder struct {
 	cumulative bool
-	identity   string
-	renames    plugin.Renames
-	version    string // of the agent
-	instance   string // of the agent; empty where unknown
+	// conventions gives names and units of the OpenTelemetry conventions.
+	conventions bool
+	identity    string
+	renames     plugin.Renames
+	version     string // of the agent
+	instance    string // of the agent; empty where unknown
+	// more are attributes for resources that the environment has.
+	more []measure.Attribute
 
 	streams map[*measure.Series]*stream
+	shapes  map[shapeKey]*shape
 	node    string // the node's name, once a series told it
 	// frames are those of the last batches, by their interval.
 	frames map[time.Duration]*frame
@@ -29,16 +34,19 @@ type builder struct {
 	groups map[unique.Handle[string]]*group
 }
 
-func newBuilder(c *Config, version, instance string) *builder {
+func newBuilder(c *Config, version, instance string, more ...measure.Attribute) *builder {
 	return &builder{
-		cumulative: c.Temporality == Cumulative,
-		identity:   c.Identity,
-		renames:    c.RenameAttributes,
-		version:    version,
-		instance:   instance,
-		streams:    make(map[*measure.Series]*stream),
-		frames:     make(map[time.Duration]*frame),
-		groups:     make(map[unique.Handle[string]]*group),
+		cumulative:  c.Temporality == Cumulative,
+		conventions: c.SemanticConventions,
+		identity:    c.Identity,
+		renames:     c.RenameAttributes,
+		version:     version,
+		instance:    instance,
+		more:        more,
+		streams:     make(map[*measure.Series]*stream),
+		shapes:      make(map[shapeKey]*shape),
+		frames:      make(map[time.Duration]*frame),
+		groups:      make(map[unique.Handle[string]]*group),
 	}
 }
 
@@ -126,9 +134,10 @@ func (x *builder) fill(f *frame, b *measure.Batch) {
 		case sample.Span != 0:
 			start = pcommon.NewTimestampFromTime(b.StartOf(sample))
 		}
-		n := ofCount(v, metric.Unit)
+		divisor := at[0].stream.shape.divisor
+		n := ofCount(v, divisor)
 		if !counted {
-			n = ofFloat(sample.Float() / metric.Unit.Divisor())
+			n = ofFloat(sample.Float() / divisor)
 		}
 		f.put(&at[0], n, start, end)
 		at = at[1:]

@@ -149,15 +149,20 @@ func TestSlowReceiver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got [][]int64
 		slow := make(chan struct{})
-		o, host := open(t, defaults(), script(func(_ context.Context, body []byte) (answer, error) {
+		s := ofPod(cpuTime, "a")
+		requests, err := newBuilder(defaults(), "test", instance()).requests(count(s, 0), noSelf(), maxRequest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := len(requests[0].body)
+		c := defaults()
+		c.QueueBytes = 3 * size
+		o, host := open(t, c, script(func(_ context.Context, body []byte) (answer, error) {
 			<-slow
 			got = append(got, values(decode(t, body)))
 			return ok, nil
 		}))
-		s := ofPod(cpuTime, "a")
 		write(t, o, count(s, 0))
-		size := o.queue.size()
-		o.queue.limit = 3 * size
 		run(t, o)
 		synctest.Wait()
 		write(t, o, count(s, 1), count(s, 2))
@@ -272,8 +277,8 @@ func TestDrain(t *testing.T) {
 				if got := host.Counter(t, "podjoule.otlp.dropped_requests", attribute.String("reason", "shutdown")); got != tt.lost {
 					t.Errorf("%d requests are counted as dropped, want %d", got, tt.lost)
 				}
-				if o.queue.size() != 0 {
-					t.Errorf("%d bytes are left in the queue", o.queue.size())
+				if o.queue.Stats().Bytes != 0 {
+					t.Errorf("%d bytes are left in the queue", o.queue.Stats().Bytes)
 				}
 			})
 		})

@@ -123,13 +123,13 @@ func TestSelfInRequests(t *testing.T) {
 	}
 	write(t, o, count(ofPod(memoryUsage, "a"), 0))
 	names := func() map[string][]string {
-		r, ok := o.queue.take()
+		r, ok := o.queue.Next(t.Context())
 		if !ok {
 			t.Fatal("nothing is queued")
 		}
-		o.queue.done()
+		o.queue.Done()
 		got := make(map[string][]string)
-		eachPoint(decode(t, r.body), func(rm pmetric.ResourceMetrics, m pmetric.Metric, _ pmetric.NumberDataPoint) {
+		eachPoint(decode(t, r.Body), func(rm pmetric.ResourceMetrics, m pmetric.Metric, _ pmetric.NumberDataPoint) {
 			where := "node"
 			if uid, ok := rm.Resource().Attributes().Get("k8s.pod.uid"); ok {
 				where = uid.Str()

@@ -25,6 +25,8 @@ type stream struct {
 	// pod is the identity of the pod's resource on which the points stand, and
 	// the zero handle for the node's.
 	pod unique.Handle[string]
+	// shape is how the points are shown.
+	shape *shape
 	// start and total are kept for cumulative sums: when the first window
 	// began, and what was counted since.
 	start pcommon.Timestamp
@@ -91,11 +93,11 @@ type number struct {
 
 func ofFloat(v float64) number { return number{math.Float64bits(v), true} }
 
-// ofCount returns a counted value in the unit that the metric shows.
-func ofCount(v uint64, unit measure.Unit) number {
+// ofCount returns a counted value in the unit that its points show.
+func ofCount(v uint64, divisor float64) number {
 	switch {
-	case unit.Divisor() != 1:
-		return ofFloat(float64(v) / unit.Divisor())
+	case divisor != 1:
+		return ofFloat(float64(v) / divisor)
 	case v > math.MaxInt64: // a rounded number is better than a negative one
 		return ofFloat(float64(v))
 	}

@@ -72,7 +72,7 @@ func serve(t *testing.T, protocol string, r *receiver) (client, *wire) {
 		pmetricotlp.RegisterGRPCServer(s, r)
 		go func() { _ = s.Serve(w) }()
 		t.Cleanup(s.Stop)
-		c, err := newGRPC(to, "test", grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return w.dial(ctx) }))
+		c, err := newGRPC(link{to: to, version: "test"}, grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return w.dial(ctx) }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func serve(t *testing.T, protocol string, r *receiver) (client, *wire) {
 	s := &http.Server{Handler: r}
 	go func() { _ = s.Serve(w) }()
 	t.Cleanup(func() { _ = s.Close() })
-	c := newHTTP(to, "test", &http.Transport{
+	c := newHTTP(link{to: to, version: "test"}, &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.dial(ctx) },
 	})
 	t.Cleanup(func() { _ = c.Close() })
