@@ -40,6 +40,13 @@ func TestSecretsStayInTheConfiguration(t *testing.T) {
 	values := []string{
 		`"hunter2"`, `"http://me:hunter2@x"`, "hunter2", "thunter2", "fhunter", `"hunter2`, `"""hunter2`, `"hunter\q2"`, "[\"hunter2\"]", "{ x = \"hunter2\" }", `"hunter2" x = "y"`, "${HUNTER}", `"${HUNTER}"`,
 	}
+	places = append(places,
+		"[plugins.otlp]\nheaders = { X = VALUE }",
+		"[plugins.otlp]\nheaders = { X = [VALUE] }",
+		"[plugins.otlp]\nheaders = { \"a b\" = VALUE }",
+		"[plugins.otlp]\nheaders = VALUE",
+		"[plugins.otlp]\nendpoint = VALUE",
+	)
 	t.Setenv("HUNTER", "hunter2")
 	for _, place := range places {
 		for _, value := range values {
@@ -87,6 +94,11 @@ k8s_api_url = "URL"`,
 proxy_url = "http://me:hunter2@127.0.0.1:1"
 proxy_connect_header = { X = ["hunter2"] }`,
 		"kubeconfig": fmt.Sprintf("kubeconfig = %q", kubeconfig),
+		"otlp": `k8s_api_url = "URL"
+[plugins.otlp]
+protocol = "http/protobuf"
+endpoint = "URL"
+headers = { authorization = "Bearer hunter2" }`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t, "node-1", simnode.V2)

@@ -96,7 +96,7 @@ func oneLine(statement string) string {
 }
 
 var secret = regexp.MustCompile(`(?i)passw|secret|bearer|credential|authori|api[-_]?key|cookie|header|` +
-	`basic_auth|oauth2|endpoint_params|proxy|_url|\bkey\b|key_pem|private key|://[^/\s]*@`)
+	`basic_auth|oauth2|endpoint|proxy|_url|\bkey\b|key_pem|private key|://[^/\s]*@`)
 
 // looksSecret reports whether a text may hold a secret, judged by the names in
 // it. Errors do not quote such a text.

@@ -133,6 +133,28 @@ func TestHTTPRequest(t *testing.T) {
 	}
 }
 
+// TestPlainRequest shows that requests go as they are where no compression is wanted.
+func TestPlainRequest(t *testing.T) {
+	got := make(chan string, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(r.Body)
+		got <- fmt.Sprint(r.Header.Get("Content-Encoding"), string(text), err)
+	}))
+	defer s.Close()
+	to, err := parseEndpoint(HTTP, s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newHTTP(link{to: to, plain: true}, transport(link{}))
+	defer c.Close()
+	if _, err := c.export(t.Context(), []byte("request")); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-got; got != "request<nil>" {
+		t.Errorf("sent %q, want the request alone", got)
+	}
+}
+
 // TestHTTPBroken talks to what is no whole HTTP server.
 func TestHTTPBroken(t *testing.T) {
 	for _, tt := range []struct {
