@@ -124,14 +124,14 @@ func (s *settings) fillHeaders(env environment) (err error) {
 // tls reads the certificates. The one of the client is read again for each connection,
 // so that it may be renewed.
 func (s *settings) tls() (*tls.Config, error) {
-	make := func(c promconfig.TLSConfig) (*tls.Config, error) {
+	load := func(c promconfig.TLSConfig) (*tls.Config, error) {
 		c.MinVersion = promconfig.TLSVersions["TLS12"]
 		return promconfig.NewTLSConfig(&c)
 	}
-	if _, err := make(promconfig.TLSConfig{CAFile: s.CAFile}); err != nil {
+	if _, err := load(promconfig.TLSConfig{CAFile: s.CAFile}); err != nil {
 		return nil, s.certificates[0].fault(err)
 	}
-	made, err := make(promconfig.TLSConfig{
+	made, err := load(promconfig.TLSConfig{
 		CAFile: s.CAFile, CertFile: s.CertFile, KeyFile: s.KeyFile,
 		ServerName: s.ServerName, InsecureSkipVerify: s.InsecureSkipVerify,
 	})

@@ -88,18 +88,19 @@ func (made *shape) finish(to pcommon.Map, s *measure.Series, renames plugin.Rena
 
 // meterID names a meter as no other of the machine is named.
 func meterID(s *measure.Series) string {
-	id, _, _ := strings.Cut(s.Metric.Name, "_")
-	for _, part := range []string{"chip", "label"} {
-		if value, ok := s.Attribute(part); ok {
-			id += "/" + value
+	source, _, _ := strings.Cut(s.Metric.Name, "_")
+	parts := []string{source}
+	for _, key := range []string{"chip", "label"} {
+		if value, ok := s.Attribute(key); ok {
+			parts = append(parts, value)
 		}
 	}
-	id += "/" + s.Resource.Kind
+	parts = append(parts, s.Resource.Kind)
 	if s.Resource.ID != "" {
-		id += "/" + s.Resource.ID
+		parts = append(parts, s.Resource.ID)
 	}
 	domain, _ := s.Attribute("domain")
-	return id + "/" + domain
+	return strings.Join(append(parts, domain), "/")
 }
 
 // meterType is the kind of what a meter measures, in the words of the conventions, which
