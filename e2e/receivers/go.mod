@@ -1,0 +1,3 @@
+module github.com/podjoule/podjoule/e2e/receivers
+
+go 1.26
