@@ -27,6 +27,7 @@ race: ## run all tests with the race detector (needs a C compiler)
 vet: ## run go vet
 	go vet ./...
 	cd e2e && go vet -tags e2e ./...
+	cd e2e/receivers && go vet -tags receivers ./...
 
 .PHONY: lint
 lint: ## run golangci-lint, installed at its pinned version where it is missing
@@ -63,6 +64,10 @@ e2e: ## run the end-to-end tests on a real node, which it makes here (root; the 
 .PHONY: e2e-v2
 e2e-v2: ## run them on a node with cgroup version 2 in a guest (root; installs qemu and mmdebstrap)
 	e2e/run --guest
+
+.PHONY: receivers
+receivers: ## run podjoule against a real OpenTelemetry Collector and a real Prometheus (the first time builds them)
+	e2e/receivers/run
 
 .PHONY: cover
 cover: ## write coverage.out and coverage.html, and print the total
