@@ -33,6 +33,12 @@ type Family struct {
 	keys []string // the attributes that are labels, in the order of the metric
 }
 
+// Equal reports whether two families look the same, and show the same of every series.
+func (f *Family) Equal(other *Family) bool {
+	return f.Name == other.Name && f.Help == other.Help && f.Counter == other.Counter && f.PerUnit == other.PerUnit &&
+		slices.Equal(f.keys, other.keys) && slices.Equal(f.Machine.Labels, other.Machine.Labels) && slices.Equal(f.Machine.keys, other.Machine.keys)
+}
+
 // Shape is the labels that series have in common.
 type Shape struct {
 	// Labels are sorted.

@@ -116,3 +116,23 @@ type Runner interface {
 type Readier interface {
 	Ready() error
 }
+
+// Repacer is a source that can be polled at another interval while it works, so that a
+// configuration which changes nothing else loses nothing.
+type Repacer interface {
+	Source
+	// PaceKeys are the keys of the plugin's table that Repace can take over. What
+	// changes another key has the source closed and opened anew.
+	PaceKeys() []string
+	// Repace takes them from a checked configuration. It is called between two ticks.
+	Repace(c Config)
+}
+
+// Adapter is a transform or an output that depends on which metrics there are, and can
+// take a change of them while it works. One that is no Adapter is closed and opened anew.
+type Adapter interface {
+	// Adapt prepares for the metrics of all enabled plugins, in pipeline order, and
+	// changes nothing yet. The function that it returns changes over; it is called
+	// between two ticks, or not at all. False means that it takes a new beginning.
+	Adapt(metrics []*measure.Metric) (change func(), ok bool)
+}

@@ -16,12 +16,13 @@ type columns struct {
 	// keys are the attributes whose columns follow the fixed ones, and names
 	// are what these columns are called.
 	keys, names []string
+	renames     plugin.Renames
 }
 
 // newColumns returns the columns for the given metrics. Attribute columns are
 // sorted by the name that is shown.
 func newColumns(metrics []*measure.Metric, renames plugin.Renames) (*columns, error) {
-	c := &columns{fixed: []string{
+	c := &columns{renames: renames, fixed: []string{
 		"timestamp", "metric", "unit", "value", "resource_kind", "resource_id", "consumer_kind", "consumer_id",
 	}}
 	for _, m := range metrics {

@@ -77,6 +77,7 @@ func (c *Config) Open(ctx context.Context, host *plugin.Host) (any, error) {
 	}
 	failures.Add(ctx, 0) // a counter that has not counted yet is seen as 0
 	out := newOutput(families, time.Duration(c.KeepEnded), failures)
+	out.renames = c.RenameAttributes
 	registry := prometheus.NewRegistry()
 	if err := registry.Register(out); err != nil {
 		return nil, fmt.Errorf("register the samples: %w", err)

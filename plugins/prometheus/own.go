@@ -3,7 +3,6 @@ package prometheus
 import (
 	"bytes"
 	"context"
-	"maps"
 	"slices"
 	"strings"
 
@@ -29,14 +28,15 @@ type own struct {
 	// their own.
 	families map[string]*ownFamily
 	shown    []*ownFamily
-	// taken are the names that other lines may have: those of samples, and of families.
-	taken map[string]bool
+	// taken are the names that lines of families have, and samples those of samples.
+	taken   map[string]bool
+	samples func() map[string]bool
 	// round counts the scrapes, to tell what each of them had.
 	round uint64
 }
 
-func newOwn(reader collector, samples map[string]bool) *own {
-	return &own{reader: reader, turn: make(chan struct{}, 1), families: make(map[string]*ownFamily), taken: maps.Clone(samples)}
+func newOwn(reader collector, samples func() map[string]bool) *own {
+	return &own{reader: reader, turn: make(chan struct{}, 1), families: make(map[string]*ownFamily), taken: make(map[string]bool), samples: samples}
 }
 
 // write appends the families to a text, in the order of their names, and tells where each
@@ -54,6 +54,12 @@ func (o *own) write(into *bytes.Buffer, as format, ended func(name string)) bool
 			if !o.take(&o.data.ScopeMetrics[i].Metrics[j]) {
 				return false
 			}
+		}
+	}
+	samples := o.samples()
+	for _, f := range o.shown {
+		if f.seen == o.round && slices.ContainsFunc(f.names, func(name string) bool { return samples[name] }) {
+			return false
 		}
 	}
 	for _, f := range o.shown {
@@ -92,16 +98,16 @@ func (o *own) begin(m *metricdata.Metrics) (*ownFamily, bool) {
 	if !known {
 		return nil, false
 	}
-	names := []string{f.name}
+	f.names = []string{f.name}
 	if f.kind == histogramKind {
-		names = append(names, f.name+"_count", f.name+"_sum", f.name+"_bucket")
+		f.names = append(f.names, f.name+"_count", f.name+"_sum", f.name+"_bucket")
 	}
-	for _, name := range names {
+	for _, name := range f.names {
 		if o.taken[name] {
 			return nil, false
 		}
 	}
-	for _, name := range names {
+	for _, name := range f.names {
 		o.taken[name] = true
 	}
 	o.families[m.Name] = f

@@ -45,6 +45,7 @@ func kindOf(data metricdata.Aggregation) ownKind {
 type ownFamily struct {
 	name, help, unit string
 	kind             ownKind
+	names            []string // of all its lines
 	heads            [formats]string
 	// lines are found by their attributes, and sorted as the page shows them.
 	lines  map[attribute.Distinct]*ownLine

@@ -125,7 +125,7 @@ func TestOwnMetricsComeAndGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader := newOwn(p.host.SelfReader, map[string]bool{})
+	reader := newOwn(p.host.SelfReader, noSamples)
 	b := newScratch()
 	for _, now = range [][]string{{"a", "b"}, {"b", "c"}, {}, {"c"}, {"c", "a", "b"}} {
 		p.sameAsReference(t, "/metrics", text, openMetrics)

@@ -1,10 +1,8 @@
 package prometheus
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,20 +11,23 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/podjoule/podjoule/agent/measure"
+	"github.com/podjoule/podjoule/agent/plugin"
 )
 
 // output keeps what the page shows. Write is the only thing that changes it:
 // scrapes just look.
 type output struct {
-	families map[string]*family
-	shown    []*family // in the order of the page
-	keep     time.Duration
+	keep time.Duration
 
+	renames  plugin.Renames
 	failures metric.Int64Counter
 	// failure is what was wrong with the latest scrape.
 	failure atomic.Pointer[error]
 
-	mu sync.Mutex
+	mu       sync.Mutex
+	families map[string]*family // by the names of metrics
+	shown    []*family          // in the order of the page
+	names    map[string]bool    // of the families
 	// rounds counts the batches of each interval.
 	rounds map[time.Duration]*round
 	// lines are what the page may show, by the identity of their labels.
@@ -64,15 +65,15 @@ type line struct {
 }
 
 func newOutput(families map[string]*family, keep time.Duration, failures metric.Int64Counter) *output {
-	return &output{
-		families: families,
-		shown:    slices.SortedFunc(maps.Values(families), func(a, b *family) int { return cmp.Compare(a.Name, b.Name) }),
+	o := &output{
 		keep:     keep,
 		failures: failures,
 		rounds:   make(map[time.Duration]*round),
 		lines:    make(map[string]*line),
 		live:     make(map[*measure.Series]*line),
 	}
+	o.setFamilies(families)
+	return o
 }
 
 // Write adds deltas to their counters and replaces gauges. What cannot be shown

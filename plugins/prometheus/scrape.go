@@ -16,10 +16,8 @@ import (
 type scraper struct {
 	out *output
 	// own writes the agent's own metrics if it can; nil leaves them to self.
-	own  *own
-	self prometheus.Gatherer
-	// names are those of the families that the output may show.
-	names      map[string]bool
+	own        *own
+	self       prometheus.Gatherer
 	negotiator negotiator
 	// gathered serves what cannot be written, and full can do everything, at its price.
 	gathered, full http.Handler
@@ -31,16 +29,12 @@ type scraper struct {
 func newScraper(out *output, reader collector, self prometheus.Gatherer, full http.Handler) *scraper {
 	s := &scraper{
 		out: out, self: prometheus.Gatherers{self}, full: full,
-		names:      make(map[string]bool, len(out.shown)),
 		negotiator: negotiator{formats: expfmt.DefaultOpenMetricsAcceptedFormats()},
 		busy:       make(chan struct{}, maxScrapes),
 		scratch:    sync.Pool{New: func() any { return newScratch() }},
 	}
-	for _, f := range out.shown {
-		s.names[f.Name] = true
-	}
 	if reader != nil {
-		s.own = newOwn(reader, s.names)
+		s.own = newOwn(reader, out.familyNames)
 	}
 	s.gathered = http.TimeoutHandler(http.HandlerFunc(s.serveGathered), scrapeTimeout, tooLate())
 	return s
@@ -170,15 +164,16 @@ func (s *scraper) gatherOwn(b *scratch, contentType expfmt.Format) bool {
 // clash says whether the agent's own metrics may have names that collide with those of
 // samples.
 func (s *scraper) clash(self []*dto.MetricFamily) bool {
+	names := s.out.familyNames()
 	for _, f := range self {
 		name := f.GetName()
-		if s.names[name] {
+		if names[name] {
 			return true
 		}
 		switch f.GetType() {
 		case dto.MetricType_COUNTER, dto.MetricType_GAUGE, dto.MetricType_UNTYPED:
 		default: // has samples of these names, too
-			if s.names[name+"_count"] || s.names[name+"_sum"] || s.names[name+"_bucket"] {
+			if names[name+"_count"] || names[name+"_sum"] || names[name+"_bucket"] {
 				return true
 			}
 		}
