@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -27,10 +30,17 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			level := new(slog.LevelVar)
+			hangups := make(chan os.Signal, 1) // further ones until it is taken are one
+			signal.Notify(hangups, syscall.SIGHUP)
+			defer signal.Stop(hangups)
 			return agent.Run(cmd.Context(), cfg, agent.RunOptions{
 				Version: currentVersion(),
-				Log:     agent.NewLogger(cmd.ErrOrStderr(), cfg.Agent),
+				Log:     agent.NewLogger(cmd.ErrOrStderr(), cfg.Agent, level),
+				Level:   level,
 				Stdout:  cmd.OutOrStdout(),
+				Load:    func() (*agent.Config, error) { return loadConfig(file) },
+				Reload:  hangups,
 			})
 		},
 	}

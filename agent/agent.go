@@ -45,6 +45,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 
 	"github.com/podjoule/podjoule/agent/plugin"
 )
@@ -60,6 +61,12 @@ type RunOptions struct {
 	// Listening, where set, is told the address of the listener once it
 	// answers. It is not called without a listener.
 	Listening func(net.Addr)
+	// Level is the level of Log, if it may be changed.
+	Level *slog.LevelVar
+	// Load reads the configuration once more; nil means that it stays as it is.
+	Load func() (*Config, error)
+	// Reload asks for that with each value. See also Settings.WebReload.
+	Reload <-chan os.Signal
 }
 
 // Run runs the agent until the context ends, and then ends it in order. It
@@ -83,27 +90,48 @@ func Run(ctx context.Context, cfg *Config, opts RunOptions) (err error) {
 		return err
 	}
 	undo.add(func() error { return own.shutdown(context.WithoutCancel(ctx)) })
-	srv, err := listen(ctx, cfg.Agent.Listen)
+	srv, err := listen(ctx, cfg.Agent)
 	if err != nil {
 		return err
 	}
 	undo.add(srv.release)
-	health := new(probes)
+	crew := new(crew)
+	health := &probes{crew: crew, version: opts.Version, srv: srv}
 	srv.own(health.pages()...)
-	members, err := openAll(ctx, cfg, opts, own, srv, &undo)
+	srv.own(profilePages(cfg.Agent.Pprof, srv.listener)...)
+	if cfg.Agent.WebReload {
+		srv.own(health.reloadPage())
+	}
+	open := &opener{settings: cfg.Agent, opts: opts, own: own}
+	first := makePlan(nil, cfg)
+	pages := srv.newPages(nil)
+	members, _, err := open.openAll(ctx, first, pages)
 	if err != nil {
 		return err
 	}
-	if err := own.watch(members); err != nil {
+	crew.seat(members)
+	undo.add(crew.close)
+	if err := crew.show(members); err != nil {
+		return err
+	}
+	if err := own.watch(crew.members); err != nil {
 		return err
 	}
 	ticks := newLoop(members, own)
-	health.loop, health.members = ticks, members
-	if err := srv.serve(opts.Version, opts.Log); err != nil {
+	health.loop = ticks
+	srv.show(pages)
+	if err := srv.serve(opts.Log); err != nil {
 		return err
 	}
 	undo.add(srv.shutdown)
-	undo.add(startRunners(ctx, members))
+	startRunners(ctx, members)
+	undo.add(crew.stopRunners)
+	reload, err := newReloader(open, crew, srv, ticks)
+	if err != nil {
+		return err
+	}
+	health.reload = reload
+	undo.add(reload.start(ctx))
 	undo.add(ticks.start(ctx))
 
 	announce(members, srv, opts)

@@ -44,6 +44,28 @@ func (c *Config) check() error {
 type Enabled struct {
 	Plugin plugin.Plugin
 	Config plugin.Config
+
+	// table is the plugin's table as it was read, with variables replaced; nil for a
+	// configuration that does not come from Load.
+	table map[string]any
+}
+
+// same reports whether two tables of one plugin say the same, but for some keys. It
+// compares what was written, since a Config need not show all that it holds.
+func (e Enabled) same(other Enabled, but ...string) bool {
+	if e.table == nil || other.table == nil {
+		return e.Config == other.Config
+	}
+	text := func(table map[string]any) (string, error) {
+		table = maps.Clone(table)
+		for _, key := range but {
+			delete(table, key)
+		}
+		return encode(table)
+	}
+	a, errA := text(e.table)
+	b, errB := text(other.table)
+	return errA == nil && errB == nil && a == b
 }
 
 // Settings are the keys of the table [agent].
@@ -57,6 +79,13 @@ type Settings struct {
 	// SysfsRoot and ProcfsRoot are where the node's /sys and /proc are seen.
 	SysfsRoot  string `toml:"sysfs_root"`
 	ProcfsRoot string `toml:"procfs_root"`
+	// WebConfigFile is the file of Prometheus' exporter-toolkit that says how the
+	// listener serves: TLS, certificates of clients, users; "" is plain HTTP.
+	WebConfigFile string `toml:"web_config_file"`
+	// WebReload takes the configuration anew upon POST /-/reload.
+	WebReload bool `toml:"web_reload"`
+	// Pprof serves profiles at /debug/pprof/, on a loopback listener only.
+	Pprof bool `toml:"pprof"`
 }
 
 // DefaultSettings returns the settings of an empty table [agent].
@@ -87,7 +116,12 @@ func (s *Settings) Validate() error {
 	if s.ProcfsRoot == "" {
 		return plugin.Keyf("procfs_root", `want a folder such as "/proc"`)
 	}
-	return nil
+	for key, on := range map[string]bool{"web_config_file": s.WebConfigFile != "", "web_reload": s.WebReload, "pprof": s.Pprof} {
+		if on && s.Listen == "" {
+			return plugin.Keyf(key, `there is no listener for it: set listen, for example to ":9464"`)
+		}
+	}
+	return checkWebConfig(s.WebConfigFile)
 }
 
 // LoadOptions are what a configuration is loaded against.
@@ -222,7 +256,7 @@ func (l *loader) pluginTable(p plugin.Plugin, cfg *Config) {
 		found = keyProblems(checkSource(config), key)
 	}
 	l.problems = append(l.problems, found...)
-	cfg.Plugins = append(cfg.Plugins, Enabled{Plugin: p, Config: config})
+	cfg.Plugins = append(cfg.Plugins, Enabled{Plugin: p, Config: config, table: table})
 }
 
 // checkSource checks what the host itself needs of a source.

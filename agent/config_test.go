@@ -147,7 +147,7 @@ name = "${NODE}"
 	if diff := cmp.Diff(want, cfg.Plugins[0].Config, cmp.AllowUnexported(tokenConfig{})); diff != "" {
 		t.Errorf("k8s (-want +got):\n%s", diff)
 	}
-	wantAgent := Settings{"127.0.0.1:80", "error", "json", "/host/sys", "/host/proc"}
+	wantAgent := Settings{Listen: "127.0.0.1:80", LogLevel: "error", LogFormat: "json", SysfsRoot: "/host/sys", ProcfsRoot: "/host/proc"}
 	if diff := cmp.Diff(wantAgent, cfg.Agent); diff != "" {
 		t.Errorf("agent (-want +got):\n%s", diff)
 	}

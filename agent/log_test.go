@@ -9,7 +9,7 @@ func TestNewLogger(t *testing.T) {
 	f := func(level, format string, want ...string) {
 		t.Helper()
 		var b strings.Builder
-		log := NewLogger(&b, Settings{LogLevel: level, LogFormat: format})
+		log := NewLogger(&b, Settings{LogLevel: level, LogFormat: format}, nil)
 		log.Debug("d")
 		log.Info("i")
 		log.Warn("w")

@@ -39,10 +39,19 @@ type loop struct {
 	gate       *gate
 	telemetry  *telemetry
 	ending     time.Time // when the last tick began; zero before
+	swaps      chan *swap
 
-	shortest time.Duration // interval
-	ticked   atomic.Int64  // when a tick was last done, in ns since base; 0 before
+	shortest atomic.Int64 // interval
+	ticked   atomic.Int64 // when a tick was last done, in ns since base; 0 before
 }
+
+// The stages of a tick, whose times are told.
+const (
+	polling = iota
+	transforming
+	writing
+	stages // how many
+)
 
 // group is the sources that are polled together.
 type group struct {
@@ -57,10 +66,22 @@ type group struct {
 
 	record  []metric.RecordOption
 	counted []metric.AddOption
+	stages  [stages][]metric.RecordOption
 }
 
 func newLoop(members []*member, t *telemetry) *loop {
-	l := &loop{base: time.Now(), all: members, gate: newGate(), telemetry: t}
+	l := &loop{base: time.Now(), gate: newGate(), telemetry: t, swaps: make(chan *swap)}
+	l.seat(members)
+	return l
+}
+
+// seat takes the plugins that are called from now on, in pipeline order. Groups of
+// intervals that stay go on.
+func (l *loop) seat(members []*member) {
+	l.all, l.transforms, l.outputs = members, nil, nil
+	for _, g := range l.groups {
+		g.sources = nil
+	}
 	for _, m := range members {
 		switch m.role {
 		case plugin.RoleSource:
@@ -72,9 +93,15 @@ func newLoop(members []*member, t *telemetry) *loop {
 			l.outputs = append(l.outputs, m)
 		}
 	}
+	left := slices.DeleteFunc(slices.Clone(l.groups), func(g *group) bool { return len(g.sources) == 0 })
+	for _, g := range l.groups {
+		if len(g.sources) == 0 { // what no output was told of is told with other batches
+			left[0].ended = append(left[0].ended, g.ended...)
+		}
+	}
+	l.groups = left
 	slices.SortFunc(l.groups, func(a, b *group) int { return cmp.Compare(a.interval, b.interval) })
-	l.shortest = l.groups[0].interval
-	return l
+	l.shortest.Store(int64(l.groups[0].interval))
 }
 
 func (l *loop) groupOf(interval time.Duration) *group {
@@ -85,6 +112,10 @@ func (l *loop) groupOf(interval time.Duration) *group {
 	}
 	set := metric.WithAttributeSet(attribute.NewSet(attribute.String("interval", interval.String())))
 	g := &group{interval: interval, record: []metric.RecordOption{set}, counted: []metric.AddOption{set}}
+	for i, name := range [stages]string{polling: "poll", transforming: "transform", writing: "write"} {
+		g.stages[i] = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(
+			attribute.String("interval", interval.String()), attribute.String("stage", name)))}
+	}
 	l.groups = append(l.groups, g)
 	return g
 }
@@ -126,6 +157,10 @@ func (l *loop) run(ctx context.Context) {
 		case <-ctx.Done():
 			l.finish()
 			return
+		case s := <-l.swaps:
+			l.swap(s, time.Now())
+			timer.Reset(time.Until(l.nextDue()))
+			continue
 		case <-timer.C:
 		}
 		if ctx.Err() == nil {
@@ -138,17 +173,24 @@ func (l *loop) run(ctx context.Context) {
 // tickDue ticks the groups that are due.
 func (l *loop) tickDue(now time.Time) {
 	for _, g := range l.groups {
-		passed := int64(now.Sub(l.base) / g.interval)
-		if passed < g.next {
-			continue
+		if l.advance(g, now) {
+			l.tick(g, now)
 		}
-		if late := passed - g.next; late > 0 {
-			l.telemetry.late.Add(context.Background(), late, g.counted...)
-		}
-		g.next = passed + 1
-		l.tick(g, now)
 	}
 	l.after()
+}
+
+// advance reports whether a group is due, and if so moves it to its next multiple.
+func (l *loop) advance(g *group, now time.Time) bool {
+	passed := int64(now.Sub(l.base) / g.interval)
+	if passed < g.next {
+		return false
+	}
+	if late := passed - g.next; late > 0 {
+		l.telemetry.late.Add(context.Background(), late, g.counted...)
+	}
+	g.next = passed + 1
+	return true
 }
 
 func (l *loop) nextDue() time.Time {
@@ -192,8 +234,13 @@ func (l *loop) after() {
 
 // alive reports whether the loop ticks as it should.
 func (l *loop) alive(now time.Time) bool {
-	return now.Sub(l.base)-time.Duration(l.ticked.Load()) < 3*min(l.shortest, math.MaxInt64/4)+5*time.Second
+	return now.Sub(l.base)-time.Duration(l.ticked.Load()) < 3*min(time.Duration(l.shortest.Load()), math.MaxInt64/4)+5*time.Second
 }
 
-// started reports whether the first tick is done.
-func (l *loop) started() bool { return l.ticked.Load() > 0 }
+// lastTick returns when a tick was done last; zero before the first one.
+func (l *loop) lastTick() time.Time {
+	if passed := l.ticked.Load(); passed > 0 {
+		return l.base.Add(time.Duration(passed))
+	}
+	return time.Time{}
+}

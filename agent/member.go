@@ -22,6 +22,17 @@ type member struct {
 	log        *slog.Logger
 	attributes metric.MeasurementOption
 
+	// What it was opened with: its table, the metrics that it makes, and those of all.
+	enabled       Enabled
+	metrics, seen []*measure.Metric
+	meter         *ownMeter
+	pages         []page
+	value         any
+	// roster is the series that outputs know from it.
+	roster roster
+	// leaving says that the next call of Poll, Apply or Write is the last one.
+	leaving bool
+
 	// stage names the call that the loop makes, call makes it.
 	stage string
 	call  func(context.Context, *measure.Batch) error
@@ -32,6 +43,7 @@ type member struct {
 	runner   plugin.Runner
 	running  *condition
 	closer   io.Closer
+	stopRun  context.CancelFunc
 	runsOver chan struct{} // closed when the runner is over
 	runError error         // set before runsOver is closed
 
@@ -57,6 +69,7 @@ func (m *member) adopt(value any, t *telemetry, now time.Time) error {
 		}
 	}
 	m.closer, _ = value.(io.Closer)
+	m.value = value
 	if m.call == nil {
 		return fmt.Errorf("it is listed as %s, but Open returned %T, which is none", m.role, value)
 	}
@@ -74,6 +87,10 @@ func (m *member) adopt(value any, t *telemetry, now time.Time) error {
 // pass makes the loop's call.
 func (m *member) pass(ctx context.Context, b *measure.Batch) (err error) {
 	defer recovered(&err)
+	if m.leaving && !b.Last {
+		b.Last = true
+		defer func() { b.Last = false }()
+	}
 	return m.call(ctx, b)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -28,66 +29,91 @@ func (t teardown) run() error {
 	return errors.Join(errs...)
 }
 
-// openAll opens the plugins in pipeline order. What it opened it adds to undo,
-// also when it fails.
-func openAll(ctx context.Context, cfg *Config, opts RunOptions, t *telemetry, s *server, undo *teardown) ([]*member, error) {
-	metrics := metricsOf(cfg.Plugins)
-	now := time.Now()
-	var members []*member
-	for _, e := range cfg.Plugins {
-		m := newMember(e, opts.Log)
-		host := &plugin.Host{
-			SysfsRoot: cfg.Agent.SysfsRoot, ProcfsRoot: cfg.Agent.ProcfsRoot,
-			Version:    opts.Version,
-			Metrics:    metrics,
-			Meter:      t.provider.Meter("podjoule/" + m.name),
-			Self:       t.page,
-			SelfReader: t.reader,
-			Handle:     func(p plugin.Page) error { return s.add(m.name, p) },
-			Stdout:     opts.Stdout,
-		}
-		var value any
-		err := guarded(func() (err error) {
-			value, err = e.Config.Open(ctx, host)
-			return err
-		})
-		if err == nil {
-			err = m.adopt(value, t, now)
-			undo.add(m.close)
+// opener opens plugins.
+type opener struct {
+	settings Settings
+	opts     RunOptions
+	own      *telemetry
+}
+
+// openAll opens the plugins of a plan that are not open, in pipeline order, and returns
+// all of them, and those that it opened. When it fails it has closed them again.
+func (o *opener) openAll(ctx context.Context, p *plan, pages *pageSet) (all, opened []*member, err error) {
+	for i := range p.seats {
+		m := p.seats[i].kept
+		if m == nil {
+			m, err = o.open(ctx, &p.seats[i], p.metrics, pages)
+			if m != nil {
+				opened = append(opened, m)
+			}
 		}
 		if err != nil {
-			var crash *panicError
-			if errors.As(err, &crash) {
-				m.log.Debug("stack of the panic", "stage", "open", "stack", string(crash.stack))
-			}
-			return nil, fmt.Errorf("open %s: %w", m.name, err)
+			return nil, nil, errors.Join(err, closeAll(opened))
 		}
-		members = append(members, m)
+		all = append(all, m)
 	}
-	return members, nil
+	return all, opened, nil
+}
+
+// open opens one plugin. What it returns is to be closed, also with an error.
+func (o *opener) open(ctx context.Context, s *seat, all []*measure.Metric, pages *pageSet) (*member, error) {
+	e := s.enabled
+	m := newMember(e, o.opts.Log)
+	m.metrics, m.seen = s.metrics, all
+	m.meter = &ownMeter{Meter: o.own.provider.Meter("podjoule/" + m.name)}
+	host := &plugin.Host{
+		SysfsRoot: o.settings.SysfsRoot, ProcfsRoot: o.settings.ProcfsRoot,
+		Version:    o.opts.Version,
+		Metrics:    all,
+		Meter:      m.meter,
+		Self:       o.own.page,
+		SelfReader: o.own.reader,
+		Handle: func(p plugin.Page) error {
+			err := pages.add(m.name, p)
+			if err == nil {
+				m.pages = append(m.pages, page{p, m.name})
+			}
+			return err
+		},
+		Stdout: o.opts.Stdout,
+	}
+	var value any
+	err := guarded(func() (err error) {
+		value, err = e.Config.Open(ctx, host)
+		return err
+	})
+	if err == nil {
+		err = m.adopt(value, o.own, time.Now())
+	}
+	if err == nil {
+		return m, nil
+	}
+	var crash *panicError
+	if errors.As(err, &crash) {
+		m.log.Debug("stack of the panic", "stage", "open", "stack", string(crash.stack))
+	}
+	return m, fmt.Errorf("open %s: %w", m.name, err)
+}
+
+// closeAll closes plugins, the last one first.
+func closeAll(members []*member) error {
+	var errs []error
+	for _, m := range slices.Backward(members) {
+		errs = append(errs, m.close(), m.meter.hide())
+	}
+	return errors.Join(errs...)
 }
 
 func newMember(e Enabled, log *slog.Logger) *member {
-	m := &member{name: e.Plugin.Name, role: e.Plugin.Role, log: log.With("plugin", e.Plugin.Name)}
+	m := &member{name: e.Plugin.Name, role: e.Plugin.Role, log: log.With("plugin", e.Plugin.Name), enabled: e, interval: intervalOf(e)}
 	m.attributes = metric.WithAttributeSet(attribute.NewSet(attribute.String("plugin", m.name), attribute.String("role", m.role.String())))
-	if poller, ok := e.Config.(plugin.Poller); ok {
-		m.interval = poller.PollInterval()
-	}
 	return m
 }
 
-// metricsOf returns the metrics that the plugins make as they are configured.
-func metricsOf(plugins []Enabled) []*measure.Metric {
-	var metrics []*measure.Metric
-	for _, e := range plugins {
-		switch c := e.Config.(type) {
-		case plugin.Poller:
-			metrics = append(metrics, c.Metrics()...)
-		case plugin.Deriver:
-			metrics = append(metrics, c.Derive(metrics)...)
-		default:
-			metrics = append(metrics, e.Plugin.Metrics...)
-		}
+// intervalOf returns the poll interval of a source, and 0 for other plugins.
+func intervalOf(e Enabled) time.Duration {
+	if poller, ok := e.Config.(plugin.Poller); ok {
+		return poller.PollInterval()
 	}
-	return metrics
+	return 0
 }

@@ -33,7 +33,7 @@ func TestReadyz(t *testing.T) {
 	<-firstPoll
 	code, got := readyz(t, address)
 	ok := func(name, role string) pluginStatus { return pluginStatus{Name: name, Role: role, State: "ok"} }
-	if diff := cmp.Diff(readiness{"starting", []pluginStatus{ok("s", "source"), ok("t", "transform"), ok("o", "output")}}, got); diff != "" || code != 503 {
+	if diff := cmp.Diff(readiness{Status: "starting", Plugins: []pluginStatus{ok("s", "source"), ok("t", "transform"), ok("o", "output")}}, got); diff != "" || code != 503 {
 		t.Errorf("before the first tick: %d (-want +got):\n%s", code, diff)
 	}
 	if code, body := get(t, address+"/healthz"); code != 200 || body != "ok\n" {
@@ -43,7 +43,7 @@ func TestReadyz(t *testing.T) {
 	<-ticked
 	<-ticked // the second tick: the first one is done
 	code, got = readyz(t, address)
-	want := readiness{"degraded", []pluginStatus{ok("s", "source"), ok("t", "transform"), {Name: "o", Role: "output", State: "failing", Error: "write: broken"}}}
+	want := readiness{Status: "degraded", Plugins: []pluginStatus{ok("s", "source"), ok("t", "transform"), {Name: "o", Role: "output", State: "failing", Error: "write: broken"}}}
 	if diff := cmp.Diff(want, got); diff != "" || code != 200 {
 		t.Errorf("with an output that fails: %d (-want +got):\n%s", code, diff)
 	}
@@ -67,6 +67,12 @@ func readyz(t *testing.T, address string) (int, readiness) {
 	var r readiness
 	if err := json.Unmarshal([]byte(body), &r); err != nil {
 		t.Fatalf("readyz: %v in %s", err, body)
+	}
+	if r.LastTick != "" {
+		if _, err := time.Parse(time.RFC3339Nano, r.LastTick); err != nil {
+			t.Errorf("last tick: %v", err)
+		}
+		r.LastTick = ""
 	}
 	for i, p := range r.Plugins {
 		since, err := time.Parse(time.RFC3339, p.Since)
@@ -105,13 +111,13 @@ func TestAlive(t *testing.T) {
 			}
 		}
 		check("at the start", true)
-		if l.started() {
+		if !l.lastTick().IsZero() {
 			t.Error("started before the first tick")
 		}
 		time.Sleep(10 * time.Second)
 		l.all = nil
 		l.after()
-		if !l.started() {
+		if l.lastTick().IsZero() {
 			t.Error("not started after the first tick")
 		}
 		check("after a tick", true)
@@ -127,12 +133,13 @@ func TestAlive(t *testing.T) {
 func TestHealthzOfALoopThatHangs(t *testing.T) {
 	l := newLoop([]*member{{role: plugin.RoleSource, interval: time.Second}}, nil)
 	l.base = l.base.Add(-time.Minute)
-	s, err := listen(t.Context(), "127.0.0.1:0")
+	s, err := listen(t.Context(), Settings{Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.own((&probes{loop: l}).pages()...)
-	if err := s.serve("test", testLog(io.Discard)); err != nil {
+	s.show(s.newPages(nil))
+	if err := s.serve(testLog(io.Discard)); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {

@@ -57,32 +57,37 @@ func (m *member) runOnce(ctx context.Context) (lasted bool, err error) {
 	}
 }
 
-// startRunners starts what the plugins do between ticks. The function that it
-// returns ends it and waits.
-func startRunners(ctx context.Context, members []*member) (stop func() error) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+// startRunners starts what the plugins do between ticks.
+func startRunners(ctx context.Context, members []*member) {
 	for _, m := range members {
 		if m.runner == nil {
 			continue
 		}
-		m.runsOver = make(chan struct{})
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		m.stopRun, m.runsOver = cancel, make(chan struct{})
 		go func() {
 			defer close(m.runsOver)
 			m.runError = m.supervise(ctx)
 		}()
 	}
-	return func() error {
-		cancel()
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), draining)
-		defer cancel()
-		var errs []error
-		for _, m := range members {
-			if m.runner != nil {
-				errs = append(errs, m.awaitRun(limit))
-			}
+}
+
+// stopRunners ends what the plugins do between ticks, and waits.
+func stopRunners(members []*member) error {
+	for _, m := range members {
+		if m.stopRun != nil {
+			m.stopRun()
 		}
-		return errors.Join(errs...)
 	}
+	limit, cancel := context.WithTimeout(context.Background(), draining)
+	defer cancel()
+	var errs []error
+	for _, m := range members {
+		if m.stopRun != nil {
+			errs = append(errs, m.awaitRun(limit))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (m *member) awaitRun(limit context.Context) error {

@@ -7,9 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path"
-	"strings"
-	"sync"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/exporter-toolkit/web"
@@ -29,107 +28,65 @@ const (
 // server is the HTTP listener and its pages. Paths match exactly.
 type server struct {
 	listener net.Listener // nil without one
+	config   string       // the file that says how to serve; see checkWebConfig
 	http     *http.Server
 	served   chan struct{} // closed when http no longer accepts
-
-	mu     sync.Mutex
-	sealed bool // pages can no longer be added
-	pages  []page
-}
-
-type page struct {
-	plugin.Page
-	owner string
+	host     []page        // the host's own
+	shown    atomic.Pointer[pageSet]
 }
 
 // listen takes the address. The server answers once serve is called.
-func listen(ctx context.Context, address string) (*server, error) {
-	s := new(server)
-	if address == "" {
-		return s, nil
+func listen(ctx context.Context, s Settings) (*server, error) {
+	srv := &server{config: s.WebConfigFile}
+	if s.Listen == "" {
+		return srv, nil
 	}
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", address)
+	l, err := lc.Listen(ctx, "tcp", s.Listen)
 	if err != nil {
-		return nil, fmt.Errorf(`agent.listen = %q: %w; choose another address for listen in the table [agent], or "" for none`, address, err)
+		return nil, fmt.Errorf(`agent.listen = %q: %w; choose another address for listen in the table [agent], or "" for none`, s.Listen, err)
 	}
-	s.listener = l
-	s.own(plugin.Page{Path: "/", Doc: "this page"})
-	return s, nil
-}
-
-// add adds the page of a plugin.
-func (s *server) add(owner string, p plugin.Page) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.listener == nil:
-		return fmt.Errorf(`there is no listener for the page %s: set listen in the table [agent], for example to ":9464"`, p.Path)
-	case s.sealed:
-		return fmt.Errorf("the page %s comes too late: pages are added while the plugin is opened", p.Path)
-	case !strings.HasPrefix(p.Path, "/") || path.Clean(p.Path) != p.Path || strings.ContainsAny(p.Path, "?#% \t\r\n\"<>"):
-		return fmt.Errorf(`want a plain absolute path such as "/metrics", have %q`, p.Path)
-	case p.Handler == nil:
-		return fmt.Errorf("the page %s has no handler", p.Path)
-	}
-	if other, taken := s.find(p.Path); taken {
-		return fmt.Errorf("the path %s is taken by %s: choose another one", p.Path, other.owner)
-	}
-	s.pages = append(s.pages, page{p, owner})
-	return nil
-}
-
-func (s *server) find(path string) (page, bool) {
-	for _, p := range s.pages {
-		if p.Path == path {
-			return p, true
-		}
-	}
-	return page{}, false
+	srv.listener = l
+	return srv, nil
 }
 
 // own adds the host's own pages. It comes before the plugins' pages.
 func (s *server) own(pages ...plugin.Page) {
 	for _, p := range pages {
-		s.pages = append(s.pages, page{p, "the agent"})
+		s.host = append(s.host, page{p, "the agent"})
 	}
 }
 
-// serve answers requests until shutdown. Pages can no longer be added.
-func (s *server) serve(version string, log *slog.Logger) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sealed = true
+// newPages returns a set of the host's pages and those of plugins that are open already.
+func (s *server) newPages(kept []page) *pageSet {
+	return &pageSet{listening: s.listener != nil, pages: slices.Concat(s.host, kept)}
+}
+
+// show serves a set of pages in place of the one before. Nothing can be added to it then.
+func (s *server) show(p *pageSet) {
+	p.seal()
+	s.shown.Store(p)
+}
+
+// ServeHTTP serves the pages.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p, ok := s.shown.Load().find(r.URL.Path); ok {
+		p.Handler.ServeHTTP(w, r)
+		return
+	}
+	http.NotFound(w, r)
+}
+
+// serve answers requests until shutdown.
+func (s *server) serve(log *slog.Logger) error {
 	if s.listener == nil {
 		return nil
 	}
-	links := make([]web.LandingLinks, 0, len(s.pages))
-	for _, p := range s.pages {
-		if p.Path != "/" {
-			links = append(links, web.LandingLinks{Address: p.Path, Text: p.Path, Description: p.Doc})
-		}
-	}
-	landing, err := web.NewLandingPage(web.LandingConfig{
-		Name: "podjoule", Description: "CPU time, memory and energy of every pod on this node",
-		Version: version, Links: links, Profiling: "false",
-	})
-	if err != nil {
-		return fmt.Errorf("make the landing page: %w", err)
-	}
-	handlers := map[string]http.Handler{"/": landing}
-	for _, p := range s.pages {
-		if p.Path != "/" {
-			handlers[p.Path] = p.Handler
-		}
+	if err := checkWebConfig(s.config); err != nil {
+		return err
 	}
 	s.http = &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if h, ok := handlers[r.URL.Path]; ok {
-				h.ServeHTTP(w, r)
-				return
-			}
-			http.NotFound(w, r)
-		}),
+		Handler:           s,
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
@@ -137,11 +94,20 @@ func (s *server) serve(version string, log *slog.Logger) error {
 	s.served = make(chan struct{})
 	go func() {
 		defer close(s.served)
-		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.answer(log); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("listener ended", "err", err)
 		}
 	}()
 	return nil
+}
+
+// answer serves as the web configuration says, which is read again for each connection
+// and each request.
+func (s *server) answer(log *slog.Logger) error {
+	if s.config == "" {
+		return s.http.Serve(s.listener)
+	}
+	return web.Serve(s.listener, s.http, &web.FlagConfig{WebConfigFile: &s.config}, log)
 }
 
 // release gives the address back. It is fine after shutdown, too.

@@ -129,7 +129,7 @@ func TestHandleRefuses(t *testing.T) {
 		{"no handler", plugin.Page{Path: "/x"}, "the page /x has no handler"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s, err := listen(t.Context(), "127.0.0.1:0")
+			s, err := listen(t.Context(), Settings{Listen: "127.0.0.1:0"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,10 +139,11 @@ func TestHandleRefuses(t *testing.T) {
 				}
 			}()
 			s.own(new(probes).pages()...)
-			if err := s.add("prometheus", plugin.Page{Path: "/metrics", Handler: ok}); err != nil {
+			pages := s.newPages(nil)
+			if err := pages.add("prometheus", plugin.Page{Path: "/metrics", Handler: ok}); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.add("p", tc.page); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if err := pages.add("p", tc.page); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
 		})

@@ -13,6 +13,8 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/resource"
+
+	"github.com/podjoule/podjoule/agent/plugin"
 )
 
 // telemetry is what the agent measures about itself.
@@ -24,7 +26,7 @@ type telemetry struct {
 
 	ticks, late, errors metric.Int64Counter
 	samples             metric.Int64Gauge
-	duration            metric.Float64Histogram
+	duration, stage     metric.Float64Histogram
 }
 
 // newTelemetry makes the meter provider and the host's own instruments.
@@ -57,6 +59,14 @@ func newTelemetry(ctx context.Context, version string) (*telemetry, error) {
 			metric.WithExplicitBucketBoundaries(.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5))
 	}
 	if err == nil {
+		t.stage, err = t.meter.Float64Histogram("podjoule.agent.stage.duration", metric.WithUnit("s"),
+			metric.WithDescription("Time that one stage of a tick took with all its plugins: poll, transform or write"),
+			metric.WithExplicitBucketBoundaries(.0001, .0005, .001, .005, .01, .05, .1, .5, 1, 5))
+	}
+	if err == nil {
+		err = t.watchProcess()
+	}
+	if err == nil {
 		t.samples, err = t.meter.Int64Gauge("podjoule.agent.samples", metric.WithUnit("{sample}"),
 			metric.WithDescription("Samples in the last batch"))
 	}
@@ -70,13 +80,21 @@ func newTelemetry(ctx context.Context, version string) (*telemetry, error) {
 	return t, nil
 }
 
-// watch publishes which plugins fail.
-func (t *telemetry) watch(members []*member) error {
+// watch publishes which plugins fail, and how many series each has.
+func (t *telemetry) watch(members func() []*member) error {
 	failing, err := t.meter.Int64ObservableGauge("podjoule.agent.plugin.failing",
 		metric.WithDescription("1 while a plugin is failing, else 0"))
+	var series metric.Int64ObservableGauge
+	if err == nil {
+		series, err = t.meter.Int64ObservableGauge("podjoule.agent.series", metric.WithUnit("{series}"),
+			metric.WithDescription("Series that a plugin has made and that have not ended"))
+	}
 	if err == nil {
 		_, err = t.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-			for _, m := range members {
+			for _, m := range members() {
+				if m.role != plugin.RoleOutput {
+					o.ObserveInt64(series, m.roster.size.Load(), m.attributes)
+				}
 				var value int64
 				if text, _ := m.state(); text != "" {
 					value = 1
@@ -84,7 +102,7 @@ func (t *telemetry) watch(members []*member) error {
 				o.ObserveInt64(failing, value, m.attributes)
 			}
 			return nil
-		}, failing)
+		}, failing, series)
 	}
 	if err != nil {
 		return fmt.Errorf("make the agent's own metrics: %w", err)

@@ -56,7 +56,20 @@ func TestOwnMetrics(t *testing.T) {
 				got[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 		}
+		for _, changing := range []string{"podjoule_agent_cpu_time_seconds_total{mode=user}", "podjoule_agent_cpu_time_seconds_total{mode=system}",
+			"podjoule_agent_memory_resident_bytes{}", "podjoule_agent_open_files{}", "podjoule_agent_open_files_limit{}",
+			"podjoule_agent_config_last_reload_success_timestamp_seconds{}"} {
+			if _, there := got[changing]; !there {
+				t.Errorf("page: there is no %s", changing)
+			}
+			delete(got, changing)
+		}
 		want := map[string]float64{
+			"podjoule_agent_config_last_reload_successful{}":                             1,
+			"podjoule_agent_series{plugin=s,role=source}":                                8,
+			"podjoule_agent_stage_duration_seconds{interval=1s,stage=poll}":              4,
+			"podjoule_agent_stage_duration_seconds{interval=1s,stage=transform}":         4,
+			"podjoule_agent_stage_duration_seconds{interval=1s,stage=write}":             4,
 			"podjoule_agent_build_info{go_version=" + runtime.Version() + ",version=v1}": 1,
 			"podjoule_agent_ticks_total{interval=1s}":                                    4,
 			"podjoule_agent_tick_duration_seconds{interval=1s}":                          4,

@@ -21,10 +21,13 @@ func (l *loop) tick(g *group, end time.Time) {
 	b.Reset(g.interval, onClockOf(start, end), end)
 	b.Last = !l.ending.IsZero()
 	for _, m := range g.sources {
-		_ = l.pass(m, b, g.interval) // what was added before an error counts
+		_ = l.contribute(m, b, g.interval) // what was added before an error counts
 	}
 	b.Retire(g.ended...)
-	if l.transform(b, g.interval) {
+	polled := time.Now()
+	transformed := l.transform(b, g.interval)
+	derived := time.Now()
+	if transformed {
 		clear(g.ended)
 		g.ended = g.ended[:0]
 		for _, m := range l.outputs {
@@ -34,9 +37,13 @@ func (l *loop) tick(g *group, end time.Time) {
 		// The values are lost, but no output may keep a series for ever.
 		g.ended = append(g.ended[:0], b.Ended...)
 	}
+	now := time.Now()
+	for i, took := range [stages]time.Duration{polling: polled.Sub(began), transforming: derived.Sub(polled), writing: now.Sub(derived)} {
+		l.telemetry.stage.Record(context.Background(), took.Seconds(), g.stages[i]...)
+	}
 	l.telemetry.ticks.Add(context.Background(), 1, g.counted...)
 	l.telemetry.samples.Record(context.Background(), int64(len(b.Samples)), g.record...)
-	l.telemetry.duration.Record(context.Background(), time.Since(began).Seconds(), g.record...)
+	l.telemetry.duration.Record(context.Background(), now.Sub(began).Seconds(), g.record...)
 }
 
 // clockStep is from where on a difference between the clocks is no accident of reading
@@ -58,11 +65,24 @@ func onClockOf(start, end time.Time) time.Time {
 // transform reports whether the batch may go to the outputs.
 func (l *loop) transform(b *measure.Batch, interval time.Duration) bool {
 	for _, m := range l.transforms {
-		if l.pass(m, b, interval) != nil {
+		if l.contribute(m, b, interval) != nil {
 			return false
 		}
 	}
 	return true
+}
+
+// contribute hands the batch to a source or a transform, and notes the series that it
+// adds. One that is leaving takes them along.
+func (l *loop) contribute(m *member, b *measure.Batch, interval time.Duration) error {
+	samples, ended := len(b.Samples), len(b.Ended)
+	err := l.pass(m, b, interval)
+	// A transform may have removed some.
+	m.roster.note(b.Samples[min(samples, len(b.Samples)):], b.Ended[min(ended, len(b.Ended)):])
+	if m.leaving {
+		m.roster.retire(b)
+	}
+	return err
 }
 
 // pass hands the batch to one plugin. The outcome is noted here; the error is
