@@ -138,6 +138,9 @@ func (s *source) Close() error {
 	for _, t := range s.targets {
 		t.reader.Close()
 	}
+	for _, t := range s.trees {
+		t.reader.Close()
+	}
 	s.finder.Close()
 	s.hierarchy.Close()
 	return s.self.close()
