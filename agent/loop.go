@@ -116,6 +116,9 @@ func (l *loop) groupOf(interval time.Duration) *group {
 		g.stages[i] = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(
 			attribute.String("interval", interval.String()), attribute.String("stage", name)))}
 	}
+	if l.telemetry != nil {
+		l.telemetry.late.Add(context.Background(), 0, g.counted...) // a counter that has not counted yet is seen as 0
+	}
 	l.groups = append(l.groups, g)
 	return g
 }

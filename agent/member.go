@@ -75,7 +75,7 @@ func (m *member) adopt(value any, t *telemetry, now time.Time) error {
 	}
 	m.work = t.condition(m, m.stage, now)
 	if readier, ok := value.(plugin.Readier); ok {
-		m.readier, m.ready = readier, t.condition(m, "ready", now)
+		m.readier, m.ready = readier, t.condition(m, stageReady, now)
 		m.ready.errors = nil // a state that is looked at, not an event that happens
 	}
 	if runner, ok := value.(plugin.Runner); ok {

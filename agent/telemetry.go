@@ -110,11 +110,17 @@ func (t *telemetry) watch(members func() []*member) error {
 	return nil
 }
 
+// stageReady is the stage of which no errors are counted.
+const stageReady = "ready"
+
 // condition makes the condition of one stage of a plugin.
 func (t *telemetry) condition(m *member, stage string, now time.Time) *condition {
 	with := func(stage string) []metric.AddOption {
 		return []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(
 			attribute.String("plugin", m.name), attribute.String("stage", stage)))}
+	}
+	if stage != stageReady { // a state that is looked at, not an event that happens
+		t.errors.Add(context.Background(), 0, with(stage)...) // a counter that has not counted yet is seen as 0
 	}
 	return &condition{stage: stage, log: m.log, errors: t.errors, plain: with(stage), panicked: with("panic"), since: now}
 }

@@ -65,6 +65,9 @@ func TestOwnMetrics(t *testing.T) {
 			delete(got, changing)
 		}
 		want := map[string]float64{
+			"podjoule_agent_late_ticks_total{interval=1s}":                               0,
+			"podjoule_agent_plugin_errors_total{plugin=o,stage=write}":                   0,
+			"podjoule_agent_plugin_errors_total{plugin=o,stage=run}":                     0,
 			"podjoule_agent_config_last_reload_successful{}":                             1,
 			"podjoule_agent_series{plugin=s,role=source}":                                8,
 			"podjoule_agent_stage_duration_seconds{interval=1s,stage=poll}":              4,

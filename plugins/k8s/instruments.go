@@ -33,6 +33,8 @@ func newInstruments(meter metric.Meter, tokens *token.Source, d *discovery, tree
 		metric.WithDescription("Cgroups of which a file could not be read or understood in a tick")); err != nil {
 		return nil, err
 	}
+	in.resets.Add(context.Background(), 0) // a counter that has not counted yet is seen as 0
+	in.readErrors.Add(context.Background(), 0)
 	pods, err := meter.Int64ObservableGauge("podjoule.pods",
 		metric.WithDescription("Pods whose cgroups are here"))
 	if err != nil {
