@@ -13,7 +13,7 @@ func (a *attribution) Adapt(metrics []*measure.Metric) (change func(), ok bool) 
 	if err := a.config.choose(next, metrics); err != nil {
 		return nil, false
 	}
-	if !a.needs(ofSockets) {
+	if a.unplaced {
 		maps.DeleteFunc(next.quantities, func(_ *measure.Metric, q int) bool { return q == ofSockets })
 	}
 	return func() {}, maps.Equal(a.quantities, next.quantities)

@@ -17,6 +17,7 @@ type attribution struct {
 	metrics    *metrics
 	quantities map[*measure.Metric]int // that are followed of pods
 	every      []int                   // of them
+	unplaced   bool                    // CPU time is told by socket, and which there are is not known
 	files      files
 
 	known   map[*measure.Series]*followed

@@ -134,6 +134,7 @@ func (c *Config) Open(_ context.Context, host *plugin.Host) (any, error) {
 		sockets, a.lasting = a.files.tellSockets(host.SysfsRoot)
 	}
 	if sockets == 0 {
+		a.unplaced = a.needs(ofSockets)
 		maps.DeleteFunc(a.quantities, func(_ *measure.Metric, q int) bool { return q == ofSockets })
 	}
 	a.now, a.before = newMoment(sockets), newMoment(sockets)
