@@ -115,8 +115,8 @@ func (c *Config) openFile(out *output, header string) error {
 	var r *rotation
 	if c.rotates() {
 		// A symbolic link stays where it is; what it leads to is rotated.
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			path = real
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			path = target
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -46,7 +46,7 @@ func content(t testing.TB, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var r io.Reader = f
 	if strings.HasSuffix(path, zippedExt) {
 		if r, err = gzip.NewReader(f); err != nil {

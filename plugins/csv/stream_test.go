@@ -39,10 +39,10 @@ func TestReaderStops(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer w.Close()
+				defer func() { _ = w.Close() }()
 				reader, h.Host.Stdout = r, w
 			}
-			defer reader.Close()
+			defer func() { _ = reader.Close() }()
 			out := open(t, h, c)
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
@@ -105,8 +105,8 @@ func TestReaderStopsForGood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	defer w.Close()
+	defer func() { _ = r.Close() }()
+	defer func() { _ = w.Close() }()
 	h.Host.Stdout = w
 	out := open(t, h, &Config{Path: stdout})
 	var b measure.Batch
@@ -156,7 +156,7 @@ func TestReaderGoesAway(t *testing.T) {
 		t.Errorf("Write: error %v, want that the pipe is broken", err)
 	}
 	reader = read()
-	defer reader.Close()
+	defer func() { _ = reader.Close() }()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := out.Run(ctx); err != nil {

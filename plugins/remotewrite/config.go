@@ -40,6 +40,8 @@ type Config struct {
 	ProtocolVersion string `toml:"protocol_version"`
 	// Timeout is how long one attempt to deliver a request may take.
 	Timeout plugin.Duration `toml:"timeout"`
+	// QueueBytes is how many bytes of requests wait for the receiver at most.
+	QueueBytes int `toml:"queue_bytes"`
 	// QueueAge is how long a request waits for the receiver at most.
 	QueueAge plugin.Duration `toml:"queue_age"`
 	// QueueDir is a folder in which requests wait; empty is in memory.
@@ -64,6 +66,7 @@ func Plugin() plugin.Plugin {
 				URL:              "http://localhost:9090/api/v1/write",
 				ProtocolVersion:  Version2,
 				Timeout:          plugin.Duration(10 * time.Second),
+				QueueBytes:       maxMemory,
 				QueueAge:         plugin.Duration(time.Hour),
 				Labels:           map[string]string{},
 				RenameAttributes: plugin.Renames{},
@@ -83,6 +86,9 @@ func (c *Config) Validate() error {
 	}
 	if err := plugin.CheckInterval("timeout", c.Timeout); err != nil {
 		return err
+	}
+	if c.QueueBytes < minQueue {
+		return plugin.Keyf("queue_bytes", "want at least %d, have %d", minQueue, c.QueueBytes)
 	}
 	if err := plugin.CheckInterval("queue_age", c.QueueAge); err != nil {
 		return err
@@ -131,7 +137,11 @@ func (c *Config) Open(ctx context.Context, host *plugin.Host) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	waiting, err := queue.Open(queue.Options{Bytes: maxQueue, Age: time.Duration(c.QueueAge), Dir: c.QueueDir})
+	bounds := queue.Options{Bytes: c.QueueBytes, Age: time.Duration(c.QueueAge), Dir: c.QueueDir}
+	if c.QueueDir != "" {
+		bounds.Memory = maxMemory
+	}
+	waiting, err := queue.Open(bounds)
 	if err != nil {
 		return nil, &plugin.KeyError{Key: "queue_dir", Err: err}
 	}

@@ -32,6 +32,7 @@ func TestValidateNamesTheKey(t *testing.T) {
 		},
 		"protocol_version": {func(c *Config) { c.ProtocolVersion = "2" }, func(c *Config) { c.ProtocolVersion = "" }},
 		"timeout":          {func(c *Config) { c.Timeout = 0 }},
+		"queue_bytes":      {func(c *Config) { c.QueueBytes = minQueue - 1 }, func(c *Config) { c.QueueBytes = -1 }},
 		"queue_age":        {func(c *Config) { c.QueueAge = -1 }},
 		"labels": {
 			func(c *Config) { c.Labels = map[string]string{"a-b": "c"} }, func(c *Config) { c.Labels = map[string]string{"__name__": "c"} },

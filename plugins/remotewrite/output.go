@@ -12,8 +12,11 @@ import (
 )
 
 const (
-	// maxQueue is how many bytes of requests wait for a receiver at most.
-	maxQueue = 16 << 20
+	// maxMemory is how many bytes of requests wait in memory where a folder
+	// does not take them, and by default without one.
+	maxMemory = 16 << 20
+	// minQueue has room for a few requests.
+	minQueue = 1 << 20
 	// drainTime is how long Run goes on after its context ended.
 	drainTime = 4 * time.Second
 )
@@ -49,8 +52,8 @@ func (o *output) Write(_ context.Context, b *measure.Batch) error {
 		errs = append(errs, err)
 	}
 	if lost.Entries > 0 {
-		errs = append(errs, fmt.Errorf("dropped %d requests with %d samples, which waited for too long or were more than %d MiB: %s is down or too slow",
-			lost.Entries, lost.Points, maxQueue>>20, o.to.name()))
+		errs = append(errs, fmt.Errorf("dropped %d requests with %d samples, beyond queue_bytes or queue_age: %s is down or too slow",
+			lost.Entries, lost.Points, o.to.name()))
 	}
 	return errors.Join(errs...)
 }

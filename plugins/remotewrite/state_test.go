@@ -119,3 +119,55 @@ func TestRequestsAreSplit(t *testing.T) {
 		}
 	}
 }
+
+// A batch ends no series of another interval.
+func TestIntervalsAreIndependent(t *testing.T) {
+	n := newNode()
+	families, err := family.New(n.metrics(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newState(families, map[string]string{})
+	for i := range 10 {
+		points, err := s.take(batch(i, func(b *measure.Batch) {
+			if i%5 == 0 {
+				b.Interval = 5 * time.Second
+				b.Uint(n.resident, 4096)
+			} else {
+				b.Uint(n.used, 1)
+			}
+		}))
+		if err != nil || len(points) != 1 || points[0].bits == stale {
+			t.Errorf("batch %d: points %v, error %v, want one value", i, points, err)
+		}
+	}
+}
+
+// A receiver takes one value for one time: a second one would cost the whole request.
+func TestOneValueForOneTime(t *testing.T) {
+	n := newNode()
+	families, err := family.New(n.metrics(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newState(families, map[string]string{})
+	take := func(end time.Time, v uint64) []point {
+		var b measure.Batch
+		b.Reset(time.Millisecond, end.Add(-time.Microsecond), end)
+		b.Uint(n.used, v)
+		points, err := s.take(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return points
+	}
+	if points := take(tick, 1e9); len(points) != 1 {
+		t.Fatalf("%d points, want 1", len(points))
+	}
+	if points := take(tick.Add(500*time.Microsecond), 1e9); len(points) != 0 {
+		t.Errorf("%d points in the same millisecond, want none", len(points))
+	}
+	if points := take(tick.Add(time.Millisecond), 1e9); len(points) != 1 || math.Float64frombits(points[0].bits) != 3 {
+		t.Errorf("points %v in the next millisecond, want one of 3 s", points)
+	}
+}
