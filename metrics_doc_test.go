@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the generated documents anew")
 func metricsDocument() string {
 	var b strings.Builder
 	b.WriteString("# Metrics\n\nGenerated from the plugins' declarations by `go test . -run TestMetricsDocument -update`.\n\n" +
-		"These are the names in CSV and OTLP. On the Prometheus page they have the prefix `podjoule_`, base units and, where they count, the\n" +
+		"These are the names in CSV and OTLP. On the Prometheus page and by remote write they have the prefix `podjoule_`, base units and, where they count, the\n" +
 		"ending `_total`: `cpu_time_delta` is `podjoule_cpu_time_seconds_total` there. A delta is what was counted within a window; a gauge is a\n" +
 		"state at its end. What the kernel does not tell is left out.\n\n" +
 		"Those of pods and containers have more attributes where `attributes` of `[plugins.k8s]` chooses them: `workload`, `workload_kind`, `qos`,\n" +
