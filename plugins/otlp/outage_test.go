@@ -147,6 +147,7 @@ func uncounted(t *testing.T, seed uint64, dir string) {
 		o, host = open(t, c, receiver)
 		end = run(t, o)
 	}
+	synctest.Wait() // the last process may have just begun
 	waits := host.Counter(t, "podjoule.otlp.queue.points")
 	books(host)
 	if counted+waits != produced {
