@@ -97,13 +97,11 @@ func (r *reloader) reload(ctx context.Context) error {
 	if errors.Is(err, errOver) {
 		return err
 	}
-	r.successful.Store(err == nil)
 	if err != nil {
+		r.successful.Store(false)
 		r.opts.Log.Error("configuration is not taken, the one before stays in use", "err", err)
-		return err
 	}
-	r.at.Store(time.Now().Unix())
-	return nil
+	return err
 }
 
 func (r *reloader) take(ctx context.Context) error {
@@ -144,6 +142,8 @@ func (r *reloader) take(ctx context.Context) error {
 		r.opts.Level.Set(cfg.Agent.level())
 	}
 	r.settings = cfg.Agent
+	r.at.Store(time.Now().Unix())
+	r.successful.Store(true) // before the log tells it
 	r.opts.Log.Info("configuration is taken", "plugins", namesOf(s.members), "opened", namesOf(s.opened), "closed", namesOf(s.leaving), "gap", s.gap)
 	return nil
 }
