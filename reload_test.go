@@ -81,7 +81,8 @@ func (p *reloadable) hangUp(want string) string {
 	return ""
 }
 
-// sums returns what the file has of each pod's CPU time.
+// sums returns what the file has of each pod's CPU time, by its cgroup: a source that is
+// closed again before it knows a pod's name tells of it without.
 func (p *reloadable) sums() map[string]int {
 	p.n.t.Helper()
 	text, err := os.ReadFile(p.csv)
@@ -90,12 +91,12 @@ func (p *reloadable) sums() map[string]int {
 	}
 	got := make(map[string]int)
 	for _, x := range parseRows(p.n.t, string(text)) {
-		if x["metric"] == "cpu_time_delta" && x["kind"] == "total" && x["name"] != "" {
+		if x["metric"] == "cpu_time_delta" && x["kind"] == "total" && x["consumer_kind"] == "cgroup" {
 			value, err := strconv.Atoi(x["value"])
 			if err != nil {
 				p.n.t.Fatal(err)
 			}
-			got[x["name"]] += value
+			got[x["consumer_id"]] += value
 		}
 	}
 	return got
