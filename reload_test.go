@@ -23,7 +23,6 @@ type reloadable struct {
 	address string
 	config  string // the file's path
 	csv     string
-	taken   int
 }
 
 func startReloadable(t *testing.T) *reloadable {

@@ -146,21 +146,23 @@ func TestRemoteWriteAgreesWithThePage(t *testing.T) {
 	energy := &measure.Metric{Name: "energy", Unit: measure.Microjoule, Kind: measure.Delta, Help: "Energy", Attributes: cpu.Attributes}
 	metrics := []*measure.Metric{cpu, memory, energy}
 	host := plugintest.NewHost(t, metrics...)
-	open := func(c plugin.Config) plugin.Output {
-		opened, err := c.Open(t.Context(), host.Host)
+	open := func(c plugin.Config, host *plugin.Host) plugin.Output {
+		opened, err := c.Open(t.Context(), host)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return opened.(plugin.Output)
 	}
-	page := open(prometheus.Plugin().Config())
+	samples := *host.Host
+	samples.SelfReader = nil // the agent's own metrics are on the page alone
+	page := open(prometheus.Plugin().Config(), &samples)
 
 	w := &written{t: t, values: make(map[string]float64), ended: make(map[string]bool)}
 	server := httptest.NewServer(w)
 	defer server.Close()
 	c := remotewrite.Plugin().Config().(*remotewrite.Config)
 	c.URL, c.ProtocolVersion = server.URL, remotewrite.Version1
-	pushed := open(c)
+	pushed := open(c, host.Host)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- pushed.(plugin.Runner).Run(ctx) }()

@@ -102,6 +102,7 @@ type running struct {
 	pid    int
 	stdout *output
 	lines  chan string // of its log
+	before []string    // the lines before it listened
 	wait   func() int  // its exit status
 }
 
@@ -166,6 +167,7 @@ func (r *running) listening() string {
 		if m := address.FindStringSubmatch(line); m != nil {
 			return m[1]
 		}
+		r.before = append(r.before, line)
 		r.t.Log(line)
 	}
 	r.t.Fatal("the program ended without listening")

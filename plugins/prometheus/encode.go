@@ -27,9 +27,10 @@ func head(as format, name, kind, help string) string {
 	return string(b) + "\n# TYPE " + name + " " + kind + "\n"
 }
 
-// appendLabels appends labels as both formats show them. The names need no quotes:
+// showLabels returns labels as both formats show them. The names need no quotes:
 // see family.CheckLabels.
-func appendLabels(b []byte, labels, values []string) []byte {
+func showLabels(labels, values []string) string {
+	var b []byte
 	separator := byte('{')
 	for i, label := range labels {
 		b = append(b, separator)
@@ -42,7 +43,7 @@ func appendLabels(b []byte, labels, values []string) []byte {
 	if separator == ',' {
 		b = append(b, '}')
 	}
-	return b
+	return string(b)
 }
 
 // appendEscaped appends a text as both formats show it; quotes are escaped if wanted.

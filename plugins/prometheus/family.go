@@ -94,5 +94,5 @@ func (f *family) labels(s *measure.Series) (labelSet, error) {
 	if set.Shape == &f.Part {
 		shape = &f.part
 	}
-	return labelSet{Set: set, shape: shape, text: string(appendLabels(nil, shape.labels, set.Values))}, nil
+	return labelSet{Set: set, shape: shape, text: showLabels(shape.labels, set.Values)}, nil
 }

@@ -44,7 +44,7 @@ func newOwnLine(f *ownFamily, set *attribute.Set, bounds []float64) *ownLine {
 		l.names, l.values = append(l.names, pair[0]), append(l.values, pair[1])
 	}
 	if f.kind != histogramKind {
-		l.text = f.name + string(appendLabels(nil, l.names, l.values)) + " "
+		l.text = f.name + showLabels(l.names, l.values) + " "
 		return l
 	}
 	for i, bound := range bounds {
@@ -53,13 +53,13 @@ func newOwnLine(f *ownFamily, set *attribute.Set, bounds []float64) *ownLine {
 		}
 	}
 	l.bounds, l.below = slices.Clone(bounds), make([]uint64, len(bounds))
-	l.text = f.name + "_sum" + string(appendLabels(nil, l.names, l.values)) + " "
-	l.counted = f.name + "_count" + string(appendLabels(nil, l.names, l.values)) + " "
+	l.text = f.name + "_sum" + showLabels(l.names, l.values) + " "
+	l.counted = f.name + "_count" + showLabels(l.names, l.values) + " "
 	names := append(slices.Clone(l.names), "le")
 	for as := range formats {
 		for _, bound := range append(slices.Clone(bounds), math.Inf(1)) {
 			values := append(slices.Clone(l.values), string(appendValue(nil, bound, as)))
-			l.buckets[as] = append(l.buckets[as], f.name+"_bucket"+string(appendLabels(nil, names, values))+" ")
+			l.buckets[as] = append(l.buckets[as], f.name+"_bucket"+showLabels(names, values)+" ")
 		}
 	}
 	return l
