@@ -113,7 +113,7 @@ func TestSelfMetricsDocument(t *testing.T) {
 		"podjoule_agent_stage_duration_seconds", "podjoule_agent_samples", "podjoule_agent_series", "podjoule_agent_plugin_errors_total",
 		"podjoule_agent_plugin_failing", "podjoule_agent_config_last_reload_successful", "podjoule_agent_config_last_reload_success_timestamp_seconds",
 		"podjoule_agent_cpu_time_seconds_total", "podjoule_agent_memory_resident_bytes", "podjoule_agent_open_files", "podjoule_agent_open_files_limit",
-		"podjoule_pods", "podjoule_pods_unresolved", "podjoule_k8s_counter_resets_total", "podjoule_k8s_read_errors_total",
+		"podjoule_pods", "podjoule_pods_unresolved", "podjoule_k8s_resets_total", "podjoule_k8s_read_errors_total",
 		"podjoule_otlp_requests_total", "podjoule_otlp_queue_bytes",
 	} {
 		if families[name] == nil {

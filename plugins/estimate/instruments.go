@@ -21,11 +21,11 @@ func newInstruments(meter metric.Meter, m model) (*instruments, error) {
 			metric.WithDescription("1 while energy is estimated, 0 while a meter makes it needless")); err != nil {
 			return err
 		}
-		if in.resets, err = meter.Int64Counter("podjoule.estimate.counter_resets",
+		if in.resets, err = meter.Int64Counter("podjoule.estimate.resets",
 			metric.WithDescription("Readings in which the CPUs' busy time went backwards, which makes a new baseline")); err != nil {
 			return err
 		}
-		if in.jumps, err = meter.Int64Counter("podjoule.estimate.counter_jumps",
+		if in.jumps, err = meter.Int64Counter("podjoule.estimate.jumps",
 			metric.WithDescription("Readings in which the CPUs' busy time grew by more than had passed; the rest is not counted")); err != nil {
 			return err
 		}

@@ -190,12 +190,12 @@ func TestOddCounters(t *testing.T) {
 	n.stat(5000, 2)
 	_, _ = n.poll(0)
 	n.stat(10, 2)
-	if got, _ := n.poll(time.Second); got["estimated_energy dynamic"] != 0 || n.host.Counter(t, "podjoule.estimate.counter_resets") != 1 {
-		t.Errorf("%v µJ, %d resets", got, n.host.Counter(t, "podjoule.estimate.counter_resets"))
+	if got, _ := n.poll(time.Second); got["estimated_energy dynamic"] != 0 || n.host.Counter(t, "podjoule.estimate.resets") != 1 {
+		t.Errorf("%v µJ, %d resets", got, n.host.Counter(t, "podjoule.estimate.resets"))
 	}
 	n.stat(math.MaxUint64, 2)
-	if got, _ := n.poll(time.Second); got["estimated_energy dynamic"] != 2_000_000 || n.host.Counter(t, "podjoule.estimate.counter_jumps") != 1 {
-		t.Errorf("%v µJ, %d jumps", got, n.host.Counter(t, "podjoule.estimate.counter_jumps"))
+	if got, _ := n.poll(time.Second); got["estimated_energy dynamic"] != 2_000_000 || n.host.Counter(t, "podjoule.estimate.jumps") != 1 {
+		t.Errorf("%v µJ, %d jumps", got, n.host.Counter(t, "podjoule.estimate.jumps"))
 	}
 }
 

@@ -92,7 +92,7 @@ func TestEveryGroup(t *testing.T) {
 			}
 			c.want("a device is back", want)
 
-			resets := host.Counter(t, "podjoule.k8s.counter_resets")
+			resets := host.Counter(t, "podjoule.k8s.resets")
 			n.count(podPath(p), 400, "254:0", "8:0", "8:16")
 			c.want("backwards", wantGauges)
 			counters := len(detailsOf(version, false, 0, "vda", "8:0", "8:16")) - len(wantGauges) + 1 // of CPU time
@@ -101,7 +101,7 @@ func TestEveryGroup(t *testing.T) {
 					counters-- // is CPU time
 				}
 			}
-			if got := host.Counter(t, "podjoule.k8s.counter_resets") - resets; got != int64(counters) {
+			if got := host.Counter(t, "podjoule.k8s.resets") - resets; got != int64(counters) {
 				t.Errorf("%d resets, want %d", got, counters)
 			}
 			n.count(podPath(p), 405, "254:0", "8:0", "8:16")

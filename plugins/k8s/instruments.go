@@ -25,7 +25,7 @@ type instruments struct {
 func newInstruments(meter metric.Meter, tokens *token.Source, d *discovery, tree *cgroup.Hierarchy) (*instruments, error) {
 	in := new(instruments)
 	var err error
-	if in.resets, err = meter.Int64Counter("podjoule.k8s.counter_resets",
+	if in.resets, err = meter.Int64Counter("podjoule.k8s.resets",
 		metric.WithDescription("Readings of cgroups whose counters went backwards, which makes a new baseline")); err != nil {
 		return nil, err
 	}

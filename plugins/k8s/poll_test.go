@@ -106,7 +106,7 @@ func TestCounterThatGoesBackwards(t *testing.T) {
 	if got, ok := value(pollAt(t, s, at(1), at(2)), "cpu_time_delta", "total"); !ok || got.value != 50_000 {
 		t.Errorf("after the new baseline: %+v, %v; want 50 µs", got, ok)
 	}
-	if n := host.Counter(t, "podjoule.k8s.counter_resets"); n != 1 {
+	if n := host.Counter(t, "podjoule.k8s.resets"); n != 1 {
 		t.Errorf("%d resets counted, want 1", n)
 	}
 }

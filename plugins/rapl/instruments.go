@@ -69,7 +69,7 @@ func (in *instruments) observe(meter metric.Meter, s *source) error {
 	if err != nil {
 		return err
 	}
-	total, err := meter.Int64ObservableGauge("podjoule.rapl.in_total",
+	total, err := meter.Int64ObservableGauge("podjoule.rapl.part_of_machine",
 		metric.WithDescription("1 for the domains that make up the machine's energy together, 0 for those that overlap with them"))
 	if err != nil {
 		return err

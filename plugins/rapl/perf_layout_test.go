@@ -186,7 +186,7 @@ func TestTotal(t *testing.T) {
 				t.Errorf("-want +got\n%s", diff)
 			}
 			for domain, want := range tt.want {
-				if got := m.counts("in_total", attribute.String("domain", domain)); got != want {
+				if got := m.counts("part_of_machine", attribute.String("domain", domain)); got != want {
 					t.Errorf("%s is told as %d, want %d", domain, got, want)
 				}
 			}
