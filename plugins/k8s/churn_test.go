@@ -400,8 +400,8 @@ func TestAThousandShortPods(t *testing.T) {
 	}
 	s.discovery.tidy(time.Now().Add(goneFor + time.Second))
 	after := c.holdings()
-	if after.goroutines < before.goroutines {
-		after.goroutines = before.goroutines // one of the test's own was about to end then
+	if after.goroutines <= before.goroutines+4 {
+		after.goroutines = before.goroutines // a connection's come and go; pods' would be a thousand
 	}
 	if after != before {
 		t.Errorf("held: %+v, before: %+v", after, before)
