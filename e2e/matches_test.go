@@ -27,6 +27,7 @@ func crowd(t *testing.T) int {
 // ticks each second and by one that ticks every five. The sum of all that each agent
 // tells of pods, and of those that ended, is never more than what their folder counted.
 func TestMatches(t *testing.T) {
+	long(t)
 	t.Parallel()
 	rights(t)
 	many, others := 4, crowd(t)

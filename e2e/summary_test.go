@@ -50,6 +50,7 @@ func summaryOf(t *testing.T, p pod, after time.Time) podStats {
 // pod stands still, exactly; and at one between them, at which it burns, as far as
 // the kubelet says when that was.
 func TestSummary(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := runningPod(t, "summarized.yaml", "summarized")
 	g := findGroup(t, p.cgroup())
@@ -120,6 +121,7 @@ func checkSummaryMemory(t *testing.T, a *agent, p pod) {
 // pods: those have the UID of their file at the kubelet, and that of their mirror at
 // podjoule, as in the API.
 func TestSummaryPods(t *testing.T) {
+	long(t)
 	t.Parallel()
 	rights(t)
 	static := staticInSummary(t)
