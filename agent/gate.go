@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/podjoule/podjoule/agent/plugin"
 )
 
 // gate is what the loop passes to call a plugin: it knows the call in flight,
@@ -76,6 +78,10 @@ func (g *gate) close() (*member, string) {
 func (g *gate) arm(deadline time.Time) {
 	if !g.limit.IsZero() && g.limit.Before(deadline) {
 		deadline = g.limit
+		// What sources were cut off from is to be written all the same.
+		if soonest := time.Now().Add(lastWord); g.member.role == plugin.RoleOutput && deadline.Before(soonest) {
+			deadline = soonest
+		}
 	}
 	g.deadline = deadline
 	g.timer.Reset(time.Until(deadline))

@@ -24,6 +24,8 @@ const (
 	// lastPoll is the part of the last tick after which sources and transforms
 	// are cut off, so that the outputs always get some of it.
 	lastPoll = 3 * time.Second
+	// lastWord is what an output gets in a tick whose sources were cut off.
+	lastWord = 500 * time.Millisecond
 	// shortestDeadline is what every call gets, however short its interval.
 	shortestDeadline = time.Second
 )
