@@ -11,10 +11,7 @@
 package queue
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"sync"
 	"time"
 )
@@ -46,34 +43,6 @@ type Options struct {
 type Entry struct {
 	Body   []byte
 	Points int
-}
-
-// Amount is an amount of data.
-type Amount struct{ Entries, Points int }
-
-func (a *Amount) add(points int) {
-	a.Entries++
-	a.Points += points
-}
-
-// Plus returns the sum.
-func (a Amount) Plus(b Amount) Amount {
-	return Amount{a.Entries + b.Entries, a.Points + b.Points}
-}
-
-// Stats is what a queue can tell of itself.
-type Stats struct {
-	// Waiting is what waits, with what is being delivered. Bytes are its bytes, and
-	// Age that of the oldest entry.
-	Waiting Amount
-	Bytes   int
-	Age     time.Duration
-	// Found is what was in the folder at the start.
-	Found Amount
-	// Lost is what was given up, by reason.
-	Lost map[string]Amount
-	// Faults is how often the folder failed.
-	Faults int
 }
 
 // Queue is a queue of requests. Its methods may be called concurrently.
@@ -277,79 +246,6 @@ func (q *Queue) signal() {
 	}
 }
 
-// Next hands out the oldest entry, which then stays in the queue until Done, Drop or
-// Release is called. It waits for one until the context ends, and then reports false
-// when nothing is left.
-func (q *Queue) Next(ctx context.Context) (Entry, bool) {
-	for {
-		e, ok, err := q.take()
-		if ok {
-			return e, true
-		}
-		var again <-chan time.Time
-		if err != nil {
-			again = time.After(readAgain)
-		}
-		select {
-		case <-q.wake:
-		case <-again:
-		case <-ctx.Done():
-			e, ok, _ = q.take()
-			return e, ok
-		}
-	}
-}
-
-// readAgain is how long Next waits before it reads a file again that it could not
-// open, as where too many files are open.
-const readAgain = time.Second
-
-// take hands out the oldest entry. With an error, it is there but cannot be opened.
-func (q *Queue) take() (Entry, bool, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.sending = false
-	q.trim()
-	for len(q.entries) > 0 {
-		e := q.entries[0]
-		if e.file == "" {
-			q.sending = true
-			return Entry{e.body, e.points}, true, nil
-		}
-		body, err := q.folder.read(e.file)
-		if err == nil {
-			q.sending = true
-			return Entry{body, e.points}, true, nil
-		}
-		if !errors.Is(err, errDamaged) {
-			q.try(err)
-			return Entry{}, false, err
-		}
-		q.damaged = fmt.Errorf("%d points are lost: %w", e.points, err)
-		q.drop(0, Corrupt)
-	}
-	return Entry{}, false, nil
-}
-
-// Done takes the entry out that Next handed out: it was delivered.
-func (q *Queue) Done() { q.finish(func() { q.remove(0) }) }
-
-// Drop gives up the entry that Next handed out, for a reason of the owner.
-func (q *Queue) Drop(reason string) { q.finish(func() { q.drop(0, reason) }) }
-
-// Release puts back the entry that Next handed out, as the oldest. It may be given up
-// for others again.
-func (q *Queue) Release() { q.finish(func() {}) }
-
-func (q *Queue) finish(f func()) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.sending {
-		f()
-		q.sending = false
-	}
-}
-
 // Kept tells whether what waits outlives the process, all of it.
 func (q *Queue) Kept() bool {
 	q.mu.Lock()
@@ -379,20 +275,6 @@ func (q *Queue) Trouble() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.trouble
-}
-
-// Stats tells how the queue is.
-func (q *Queue) Stats() Stats {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	s := Stats{Bytes: q.bytes, Found: q.found, Lost: maps.Clone(q.lost), Faults: q.faults}
-	for _, e := range q.entries {
-		s.Waiting.add(e.points)
-	}
-	if len(q.entries) > 0 {
-		s.Age = max(0, time.Since(q.entries[0].since))
-	}
-	return s
 }
 
 // Close gives the folder back. What is in it waits for the next process.
