@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -30,18 +29,12 @@ type energySource struct {
 	series []*measure.Series          // its keys, in the order in which they came
 }
 
-// isMeterEnergy tells what a meter counts, or a model tells in its place, from bands and
-// differences of it, whose names go on after the word.
-func isMeterEnergy(m *measure.Metric) bool {
-	return m.Unit == measure.Microjoule && m.Kind == measure.Delta && strings.HasSuffix(m.Name, "_energy")
-}
-
 // openEnergySources opens all sources of energy among some plugins, those of a
 // configuration as they stand there, and the others with their defaults.
 func openEnergySources(ctx context.Context, plugins []plugin.Plugin, cfg *agent.Config) []*energySource {
 	var all []*energySource
 	for _, p := range plugins {
-		if p.Role != plugin.RoleSource || !slices.ContainsFunc(p.Metrics, isMeterEnergy) {
+		if p.Role != plugin.RoleSource || !slices.ContainsFunc(p.Metrics, (*measure.Metric).IsEnergy) {
 			continue
 		}
 		s := &energySource{name: p.Name, energy: make(map[*measure.Series]uint64)}
@@ -119,7 +112,7 @@ func (s *energySource) poll(ctx context.Context, start, end time.Time, last bool
 	for i := range b.Samples {
 		x := &b.Samples[i]
 		n, counted := x.Uint()
-		if !counted || !isMeterEnergy(x.Series.Metric) {
+		if !counted || !x.Series.Metric.IsEnergy() {
 			continue
 		}
 		if _, known := s.energy[x.Series]; !known {

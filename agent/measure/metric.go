@@ -5,6 +5,8 @@
 // the standard library alone, so that every plugin may depend on it.
 package measure
 
+import "strings"
+
 // Kind tells how the samples of a metric add up over time.
 type Kind uint8
 
@@ -77,4 +79,10 @@ type Metric struct {
 	Help string
 	// Attributes are the keys that a series of this metric may carry, sorted.
 	Attributes []string
+}
+
+// IsEnergy tells amounts of energy from all else, and from the bands and differences of a
+// model, whose names go on after the word: energy of meters and models, and of pods.
+func (m *Metric) IsEnergy() bool {
+	return m.Unit == Microjoule && m.Kind == Delta && strings.HasSuffix(m.Name, "_energy")
 }

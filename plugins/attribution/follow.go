@@ -57,7 +57,7 @@ func (a *attribution) follow(i int, s *measure.Series) *followed {
 
 // meet tells what a series is that was not seen before.
 func (a *attribution) meet(s *measure.Series) *followed {
-	if isEnergy(s.Metric) {
+	if s.Metric.IsEnergy() {
 		part, _ := s.Attribute(keyPart)
 		d := a.domainOf(s)
 		d.live++
@@ -84,12 +84,6 @@ func (a *attribution) meet(s *measure.Series) *followed {
 	p.live++
 	p.computes = p.computes || q == ofCPU
 	return &followed{pod: p, quantity: q, gauge: s.Metric.Kind == measure.Gauge}
-}
-
-// isEnergy tells what meters and models count from bands and differences of it, whose
-// names go on after the word.
-func isEnergy(m *measure.Metric) bool {
-	return m.Unit == measure.Microjoule && m.Kind == measure.Delta && strings.HasSuffix(m.Name, "_energy")
 }
 
 // podOf returns the pod of a series.

@@ -3,7 +3,6 @@ package estimate
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/podjoule/podjoule/agent/measure"
@@ -20,7 +19,7 @@ type heard struct {
 func (h *heard) hear(b *measure.Batch) {
 	for i := range b.Samples {
 		s := b.Samples[i].Series
-		if s.Metric.Unit != measure.Microjoule || !ofNode(s) {
+		if !s.Metric.IsEnergy() || !ofNode(s) {
 			continue
 		}
 		if !b.End.Equal(h.at) {
@@ -32,10 +31,10 @@ func (h *heard) hear(b *measure.Batch) {
 	}
 }
 
-// ofNode tells whether a series is what a meter tells of all CPUs of a socket, or of more.
+// ofNode tells whether an energy is what a meter tells of all CPUs of a socket, or of more.
 // That of a disk or of the memory alone takes the place of no estimate.
 func ofNode(s *measure.Series) bool {
-	if s.Metric.Kind != measure.Delta || !strings.HasSuffix(s.Metric.Name, "_energy") || s.Consumer.Kind != measure.LocalMachine {
+	if s.Consumer.Kind != measure.LocalMachine {
 		return false
 	}
 	if quality, _ := s.Attribute("quality"); quality == "estimated" {
