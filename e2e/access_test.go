@@ -121,7 +121,7 @@ func (a *agent) names(t *testing.T, uid, name string) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("pod %s is measured under the name %q", uid, name), func() bool {
 		seen := a.deltas(uid)
-		return len(seen) > 0 && seen[len(seen)-1].columns["name"] == name
+		return len(seen) > 0 && seen[len(seen)-1].column("name") == name
 	})
 }
 
@@ -139,12 +139,12 @@ func (a *agent) close(t *testing.T, tokens ...string) {
 	t.Helper()
 	a.finish(t)
 	name := make(map[string]string) // by UID and metric
-	for _, s := range a.all(func(s sample) bool { return s.columns["kind"] == "" || s.columns["kind"] == "total" }) {
-		key := s.columns["uid"] + " " + s.columns["metric"]
-		if had := name[key]; had != "" && s.columns["name"] != had {
-			t.Errorf("%s was of pod %s and is of %q now", key, had, s.columns["name"])
+	for _, s := range a.all(func(s sample) bool { return s.column("kind") == "" || s.column("kind") == "total" }) {
+		key := s.column("uid") + " " + s.column("metric")
+		if had := name[key]; had != "" && s.column("name") != had {
+			t.Errorf("%s was of pod %s and is of %q now", key, had, s.column("name"))
 		}
-		name[key] = s.columns["name"]
+		name[key] = s.column("name")
 	}
 	said := a.said(t)
 	if strings.Contains(said, "eyJ") { // how header and payload of every one begin

@@ -21,20 +21,27 @@ import (
 
 // sample is one line of the agent's CSV.
 type sample struct {
-	end     time.Time // of the window
-	came    time.Time // when the test had it
-	columns map[string]string
+	end    time.Time      // of the window
+	came   time.Time      // when the test had it
+	places map[string]int // of the columns
+	fields []string
 }
 
-// of tells whether a sample has a metric and a pod's UID.
-func (s sample) of(metric, uid string) bool {
-	return s.columns["metric"] == metric && s.columns["uid"] == uid
+// column returns what stands in a column, or nothing where there is no such column.
+func (s sample) column(name string) string {
+	if at, found := s.places[name]; found {
+		return s.fields[at]
+	}
+	return ""
 }
+
+// is tells whether a sample is one of a metric.
+func (s sample) is(metric string) bool { return s.column("metric") == metric }
 
 // number is a value in decimals.
 func (s sample) number(t *testing.T) float64 {
 	t.Helper()
-	v, err := strconv.ParseFloat(s.columns["value"], 64)
+	v, err := strconv.ParseFloat(s.column("value"), 64)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,9 +55,12 @@ type agent struct {
 	stderr string        // a file
 	done   chan struct{} // closed when its standard output has ended
 
+	// There are many samples, and the processors of a guest are slow.
 	mu      sync.Mutex
 	samples []sample
-	err     error // of reading them
+	byPod   map[string][]sample // by UID
+	ends    []time.Time         // of the windows
+	err     error               // of reading them
 }
 
 // asAgent is the configuration of the k8s plugin that has all rights it needs.
@@ -86,7 +96,7 @@ func launch(t *testing.T, tick time.Duration, whole string, through ...string) *
 	}
 	defer log.Close()
 	command := slices.Concat(through, []string{binary(t), "run", "--config", config})
-	a := &agent{tick: tick, cmd: exec.Command(command[0], command[1:]...), stderr: stderr, done: make(chan struct{})}
+	a := &agent{tick: tick, cmd: exec.Command(command[0], command[1:]...), stderr: stderr, done: make(chan struct{}), byPod: make(map[string][]sample)}
 	a.cmd.Stderr = log
 	stdout, err := a.cmd.StdoutPipe()
 	if err != nil {
@@ -123,24 +133,40 @@ func (a *agent) read(stdout io.Reader) {
 	defer close(a.done)
 	lines := csv.NewReader(stdout)
 	header, err := lines.Read()
+	places := make(map[string]int)
+	for at, name := range header {
+		places[name] = at
+	}
+	var timestamp string
+	var end time.Time
 	for err == nil {
-		var line []string
-		if line, err = lines.Read(); err != nil {
+		s := sample{places: places}
+		if s.fields, err = lines.Read(); err != nil {
 			break
 		}
-		s := sample{came: time.Now(), columns: make(map[string]string, len(header))}
-		for i, name := range header {
-			s.columns[name] = line[i]
+		s.came = time.Now()
+		if text := s.column("timestamp"); text != timestamp {
+			timestamp = text
+			end, err = time.Parse(time.RFC3339Nano, text)
 		}
-		s.end, err = time.Parse(time.RFC3339Nano, s.columns["timestamp"])
-		a.mu.Lock()
-		a.samples = append(a.samples, s)
-		a.mu.Unlock()
+		s.end = end
+		a.keep(s)
 	}
 	if !errors.Is(err, io.EOF) {
 		a.mu.Lock()
 		a.err = err
 		a.mu.Unlock()
+	}
+}
+
+func (a *agent) keep(s sample) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.samples = append(a.samples, s)
+	uid := s.column("uid")
+	a.byPod[uid] = append(a.byPod[uid], s)
+	if len(a.ends) == 0 || !a.ends[len(a.ends)-1].Equal(s.end) {
+		a.ends = append(a.ends, s.end)
 	}
 }
 
@@ -154,8 +180,18 @@ func (a *agent) said(t *testing.T) string {
 func (a *agent) all(want func(sample) bool) []sample {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var found []sample
-	for _, s := range a.samples {
+	return choose(a.samples, want)
+}
+
+// ofPod returns those of a pod.
+func (a *agent) ofPod(uid string, want func(sample) bool) []sample {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return choose(a.byPod[uid], want)
+}
+
+func choose(samples []sample, want func(sample) bool) (found []sample) {
+	for _, s := range samples {
 		if want(s) {
 			found = append(found, s)
 		}
@@ -165,7 +201,7 @@ func (a *agent) all(want func(sample) bool) []sample {
 
 // deltas returns the CPU time of a pod, window by window.
 func (a *agent) deltas(uid string) []sample {
-	return a.all(func(s sample) bool { return s.of("cpu_time_delta", uid) && s.columns["kind"] == "total" })
+	return a.ofPod(uid, func(s sample) bool { return s.is("cpu_time_delta") && s.column("kind") == "total" })
 }
 
 // finish ends the agent as the kubelet does and waits for its last line.
@@ -190,7 +226,7 @@ func total(t *testing.T, samples []sample) uint64 {
 	t.Helper()
 	var sum uint64
 	for _, s := range samples {
-		sum += number(t, strings.TrimSpace(s.columns["value"]))
+		sum += number(t, strings.TrimSpace(s.column("value")))
 	}
 	return sum
 }

@@ -81,7 +81,7 @@ func (b *bystanders) join(t *testing.T, p pod, unnamed bool) {
 	})
 	eventually(t, "pod "+p.id()+" has its name", func() bool {
 		seen := b.of(g, "cpu_time_delta")
-		return len(seen) > 0 && seen[len(seen)-1].columns["name"] == p.Metadata.Name
+		return len(seen) > 0 && seen[len(seen)-1].column("name") == p.Metadata.Name
 	})
 	b.pods = append(b.pods, bystander{pod: p, group: g, unnamed: unnamed})
 }
@@ -104,7 +104,7 @@ func (g group) runs(argument string) bool {
 // of returns the samples of a pod's cgroup, whatever the name that they have.
 func (b *bystanders) of(g group, metric string) []sample {
 	return b.all(func(s sample) bool {
-		return s.columns["consumer_id"] == g.path && s.columns["metric"] == metric && (s.columns["kind"] == "" || s.columns["kind"] == "total")
+		return s.column("consumer_id") == g.path && s.column("metric") == metric && (s.column("kind") == "" || s.column("kind") == "total")
 	})
 }
 
@@ -136,15 +136,15 @@ func (b *bystanders) end(t *testing.T) {
 func (b *bystanders) checkNames(t *testing.T, p bystander) {
 	t.Helper()
 	named, unnamed := make(map[string]bool), 0 // named are metrics with their kinds
-	for _, s := range b.all(func(s sample) bool { return s.columns["consumer_id"] == p.group.path }) {
-		c, series := s.columns, s.columns["metric"]+" "+s.columns["kind"]
+	for _, s := range b.all(func(s sample) bool { return s.column("consumer_id") == p.group.path }) {
+		c, series := s.column, s.column("metric")+" "+s.column("kind")
 		switch {
-		case c["name"] == p.Metadata.Name && c["namespace"] == p.Metadata.Namespace && c["uid"] == p.Metadata.UID:
+		case c("name") == p.Metadata.Name && c("namespace") == p.Metadata.Namespace && c("uid") == p.Metadata.UID:
 			named[series] = true
-		case p.unnamed && !named[series] && c["name"] == "" && c["namespace"] == "" && c["uid"] != "" && strings.Contains(strings.ReplaceAll(p.group.path, "_", "-"), c["uid"]):
+		case p.unnamed && !named[series] && c("name") == "" && c("namespace") == "" && c("uid") != "" && strings.Contains(strings.ReplaceAll(p.group.path, "_", "-"), c("uid")):
 			unnamed++
 		default:
-			t.Errorf("%s at %v is of %q %s/%s, want %s", series, s.end, c["uid"], c["namespace"], c["name"], p.id())
+			t.Errorf("%s at %v is of %q %s/%s, want %s", series, s.end, c("uid"), c("namespace"), c("name"), p.id())
 		}
 	}
 	if unnamed > 0 {

@@ -47,14 +47,14 @@ func checkContainer(t *testing.T, a *agent, p pod, name, id string) {
 	agree(t, "container "+name+" by podjoule and by the runtime", func() (string, string) {
 		want, got = runtimeNumbers(t, id), make(map[string]uint64)
 		for _, s := range a.ofContainer(p, name) {
-			metric := s.columns["metric"]
-			if _, wanted := want[metric]; !wanted || s.columns["container_id"] != id {
+			metric := s.column("metric")
+			if _, wanted := want[metric]; !wanted || s.column("container_id") != id {
 				continue
 			}
 			if metric != "container_cpu_time_delta" {
 				got[metric] = 0 // only the last counts
 			}
-			got[metric] += number(t, s.columns["value"])
+			got[metric] += number(t, s.column("value"))
 		}
 		return fmt.Sprint(got), fmt.Sprint(want)
 	})
@@ -64,10 +64,10 @@ func checkContainer(t *testing.T, a *agent, p pod, name, id string) {
 // ofContainer returns the samples of a container under its pod's names, without
 // the parts of CPU time.
 func (a *agent) ofContainer(p pod, name string) []sample {
-	return a.all(func(s sample) bool {
-		c := s.columns
-		return c["container"] == name && c["uid"] == p.Metadata.UID && c["namespace"] == p.Metadata.Namespace &&
-			c["name"] == p.Metadata.Name && (c["kind"] == "" || c["kind"] == "total")
+	return a.ofPod(p.Metadata.UID, func(s sample) bool {
+		c := s.column
+		return c("container") == name && c("namespace") == p.Metadata.Namespace &&
+			c("name") == p.Metadata.Name && (c("kind") == "" || c("kind") == "total")
 	})
 }
 
@@ -78,11 +78,11 @@ func checkLevels(t *testing.T, a *agent, p pod) {
 	t.Helper()
 	used := make(map[string]uint64)
 	var sum uint64
-	for _, s := range a.all(func(s sample) bool {
-		return s.of("container_cpu_time_delta", p.Metadata.UID) && s.columns["kind"] == "total"
+	for _, s := range a.ofPod(p.Metadata.UID, func(s sample) bool {
+		return s.is("container_cpu_time_delta") && s.column("kind") == "total"
 	}) {
-		used[s.columns["container"]] += number(t, s.columns["value"])
-		sum += number(t, s.columns["value"])
+		used[s.column("container")] += number(t, s.column("value"))
+		sum += number(t, s.column("value"))
 	}
 	if len(used) != 3 || used["prepare"] < 600e6 || used["web"] == 0 || used["sidecar"] == 0 {
 		t.Fatalf("the containers used %v ns, want at least 600000000 of prepare, and some of web and sidecar", used)
@@ -94,7 +94,7 @@ func checkLevels(t *testing.T, a *agent, p pod) {
 	begin := a.ofContainer(p, "web")[0].end
 	for _, s := range a.ofContainer(p, "prepare") {
 		if s.end.After(begin) {
-			t.Errorf("%s of the init container at %v, after the web container's began at %v", s.columns["metric"], s.end, begin)
+			t.Errorf("%s of the init container at %v, after the web container's began at %v", s.column("metric"), s.end, begin)
 		}
 	}
 }

@@ -55,8 +55,8 @@ func checkRate(t *testing.T, a *agent, g group, uid string) {
 		begin, counted := time.Now(), g.cpu(t)
 		var windows []sample
 		eventually(t, "20 s of windows", func() bool {
-			windows = a.all(func(s sample) bool {
-				return s.of("cpu_time_delta", uid) && s.columns["kind"] == "total" && s.end.After(begin)
+			windows = a.ofPod(uid, func(s sample) bool {
+				return s.is("cpu_time_delta") && s.column("kind") == "total" && s.end.After(begin)
 			})
 			return len(windows) > 0 && windows[len(windows)-1].end.Sub(windows[0].end) >= span
 		})
@@ -80,8 +80,8 @@ func checkRate(t *testing.T, a *agent, g group, uid string) {
 // checkPercent compares the mean of cpu_percent in a span.
 func checkPercent(t *testing.T, a *agent, uid string, first, last time.Time, want float64) {
 	t.Helper()
-	percents := a.all(func(s sample) bool {
-		return s.of("cpu_percent", uid) && s.columns["kind"] == "total" && s.end.After(first) && !s.end.After(last)
+	percents := a.ofPod(uid, func(s sample) bool {
+		return s.is("cpu_percent") && s.column("kind") == "total" && s.end.After(first) && !s.end.After(last)
 	})
 	var mean float64
 	for _, s := range percents {

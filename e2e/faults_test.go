@@ -147,9 +147,9 @@ func (b *bystanders) stranger(t *testing.T) (uid string) {
 		t.Fatal(err)
 	}
 	eventually(t, "the agent measures a pod without a name", func() bool {
-		seen := b.all(func(s sample) bool { return s.end.After(begin) && s.columns["name"] == "" })
+		seen := b.all(func(s sample) bool { return s.end.After(begin) && s.column("name") == "" })
 		if len(seen) > 0 {
-			uid = seen[0].columns["uid"]
+			uid = seen[0].column("uid")
 		}
 		return len(seen) > 0
 	})

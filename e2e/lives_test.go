@@ -127,9 +127,9 @@ func checkOnly(t *testing.T, a *agent, prefix string, pods []pod) {
 	for _, p := range pods {
 		known[p.Metadata.UID] = true
 	}
-	for _, s := range a.all(func(s sample) bool { return strings.HasPrefix(s.columns["name"], prefix) }) {
-		if !known[s.columns["uid"]] {
-			t.Errorf("%s of %s has the UID %q of no such pod", s.columns["metric"], s.columns["name"], s.columns["uid"])
+	for _, s := range a.all(func(s sample) bool { return strings.HasPrefix(s.column("name"), prefix) }) {
+		if !known[s.column("uid")] {
+			t.Errorf("%s of %s has the UID %q of no such pod", s.column("metric"), s.column("name"), s.column("uid"))
 			return
 		}
 	}

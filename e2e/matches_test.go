@@ -72,7 +72,7 @@ func TestMatches(t *testing.T) {
 			}
 			t.Errorf("every %v: %s: %d ns are told, its cgroup counted %d", a.tick, w.pod.id(), got, w.last())
 		}
-		all := total(t, a.all(func(s sample) bool { return s.columns["metric"] == "cpu_time_delta" && s.columns["kind"] == "total" }))
+		all := total(t, a.all(func(s sample) bool { return s.column("metric") == "cpu_time_delta" && s.column("kind") == "total" }))
 		t.Logf("every %v, beside %d sleeping pods: %d of %d exact; %v of all pods, whose folder counted %v", a.tick, others, exact, many,
 			time.Duration(all), time.Duration(counted))
 		if all > counted {

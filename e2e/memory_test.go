@@ -25,8 +25,8 @@ func TestTouchedMemory(t *testing.T) {
 	after := func(begin time.Time) float64 {
 		var found []sample
 		eventually(t, "a window", func() bool {
-			found = a.all(func(s sample) bool {
-				return s.of("cgroup_memory_anonymous", p.Metadata.UID) && s.end.After(begin)
+			found = a.ofPod(p.Metadata.UID, func(s sample) bool {
+				return s.is("cgroup_memory_anonymous") && s.end.After(begin)
 			})
 			return len(found) > 0
 		})

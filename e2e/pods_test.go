@@ -85,7 +85,7 @@ func checkMemory(t *testing.T, a *agent, pods []pod) {
 		g := findGroup(t, p.cgroup())
 		var got, want uint64
 		eventually(t, "the anonymous memory of "+p.id()+" is what its cgroup has", func() bool {
-			told := a.all(func(s sample) bool { return s.of("cgroup_memory_anonymous", p.Metadata.UID) })
+			told := a.ofPod(p.Metadata.UID, func(s sample) bool { return s.is("cgroup_memory_anonymous") })
 			got, want = total(t, told[len(told)-1:]), g.anonymous(t)
 			return got == want && got > 0
 		})
@@ -96,8 +96,8 @@ func checkMemory(t *testing.T, a *agent, pods []pod) {
 func checkNoOthers(t *testing.T, a *agent, pods []pod) {
 	t.Helper()
 	got, want := make(map[string]bool), make(map[string]bool)
-	for _, s := range a.all(func(s sample) bool { return s.columns["consumer_kind"] != "terminated_pods" }) {
-		got[s.columns["uid"]+" "+s.columns["namespace"]+"/"+s.columns["name"]] = true
+	for _, s := range a.all(func(s sample) bool { return s.column("consumer_kind") != "terminated_pods" }) {
+		got[s.column("uid")+" "+s.column("namespace")+"/"+s.column("name")] = true
 	}
 	for _, p := range pods {
 		want[p.id()] = true

@@ -84,7 +84,7 @@ func around(t *testing.T, deltas []sample, stamp time.Time) (least, most uint64)
 	t.Helper()
 	const looking = 500 * time.Millisecond
 	for _, s := range deltas {
-		n := number(t, s.columns["value"])
+		n := number(t, s.column("value"))
 		if most += n; s.end.Before(stamp.Add(-looking)) {
 			least += n
 		}
@@ -104,8 +104,8 @@ func checkSummaryMemory(t *testing.T, a *agent, p pod) {
 	t.Helper()
 	var s podStats
 	last := func(metric string) uint64 {
-		found := a.all(func(s sample) bool { return s.of(metric, p.Metadata.UID) })
-		return number(t, found[len(found)-1].columns["value"])
+		found := a.ofPod(p.Metadata.UID, func(s sample) bool { return s.is(metric) })
+		return number(t, found[len(found)-1].column("value"))
 	}
 	agree(t, "memory_usage and cgroup_memory_anonymous of "+p.id(), func() (string, string) {
 		s = summaryOf(t, p, time.Time{})
@@ -152,9 +152,9 @@ func (a *agent) latest() []string {
 	ends := a.windows()
 	var ids []string
 	for _, s := range a.all(func(s sample) bool {
-		return s.columns["metric"] == "memory_usage" && s.end.Equal(ends[len(ends)-2])
+		return s.column("metric") == "memory_usage" && s.end.Equal(ends[len(ends)-2])
 	}) {
-		ids = append(ids, s.columns["uid"]+" "+s.columns["namespace"]+"/"+s.columns["name"])
+		ids = append(ids, s.column("uid")+" "+s.column("namespace")+"/"+s.column("name"))
 	}
 	slices.Sort(ids)
 	return ids

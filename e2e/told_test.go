@@ -12,12 +12,9 @@ import (
 
 // windows are the ends of all windows that the agent told of, in order.
 func (a *agent) windows() []time.Time {
-	var ends []time.Time
-	for _, s := range a.all(func(sample) bool { return true }) {
-		ends = append(ends, s.end)
-	}
-	slices.SortFunc(ends, time.Time.Compare)
-	return slices.CompactFunc(ends, time.Time.Equal)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.ends)
 }
 
 // goOn waits for so many windows that ended after now.
@@ -61,19 +58,19 @@ func checkTold(t *testing.T, a *agent, p pod) {
 	t.Helper()
 	want := map[string]string{"name": p.Metadata.Name, "namespace": p.Metadata.Namespace, "node": nodeName}
 	metrics, once := make(map[string]bool), make(map[string]bool)
-	for _, s := range a.all(func(s sample) bool { return s.columns["uid"] == p.Metadata.UID }) {
-		metric := s.columns["metric"]
+	for _, s := range a.ofPod(p.Metadata.UID, func(sample) bool { return true }) {
+		metric := s.column("metric")
 		for key, value := range want {
-			if got := s.columns[key]; got != value {
+			if got := s.column(key); got != value {
 				t.Errorf("%s: %s has the %s %q, want %q", p.id(), metric, key, got, value)
 				return
 			}
 		}
-		if path := s.columns["consumer_id"]; !strings.Contains(strings.ReplaceAll(path, "_", "-"), p.cgroup()) {
+		if path := s.column("consumer_id"); !strings.Contains(strings.ReplaceAll(path, "_", "-"), p.cgroup()) {
 			t.Errorf("%s: %s is of the cgroup %s", p.id(), metric, path)
 			return
 		}
-		series := metric + " " + s.columns["kind"] + " " + s.columns["timestamp"]
+		series := metric + " " + s.column("kind") + " " + s.column("timestamp")
 		if once[series] {
 			t.Errorf("%s: twice %s", p.id(), series)
 			return

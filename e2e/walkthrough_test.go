@@ -80,21 +80,21 @@ func TestReferenceWalkthrough(t *testing.T) {
 func measures(t *testing.T, uid string, run func() *agent) {
 	t.Helper()
 	named := func(s sample) bool {
-		c := s.columns
-		return c["namespace"] == "alumet" && c["name"] == "agent" && c["node"] == nodeName
+		c := s.column
+		return c("namespace") == "alumet" && c("name") == "agent" && c("node") == nodeName
 	}
 	g := findGroup(t, uid)
 	before := g.cpu(t)
 	a := run()
 	eventually(t, "the agent has measured what pod alumet/agent burns", func() bool {
-		return slices.ContainsFunc(a.deltas(uid), func(s sample) bool { return named(s) && s.columns["value"] != "0" })
+		return slices.ContainsFunc(a.deltas(uid), func(s sample) bool { return named(s) && s.column("value") != "0" })
 	})
 	a.close(t)
 	if got, counted := total(t, a.deltas(uid)), g.cpu(t)-before; got > counted {
 		t.Errorf("the deltas add up to %d ns, more than the %d ns that the cgroup counted", got, counted)
 	}
 	for _, metric := range []string{"cpu_percent", "memory_usage"} {
-		if seen := a.all(func(s sample) bool { return s.of(metric, uid) }); len(seen) == 0 || !named(seen[len(seen)-1]) {
+		if seen := a.ofPod(uid, func(s sample) bool { return s.is(metric) }); len(seen) == 0 || !named(seen[len(seen)-1]) {
 			t.Errorf("%s of pod alumet/agent on %s is missing in %d samples", metric, nodeName, len(seen))
 		}
 	}

@@ -136,9 +136,9 @@ func (w *witness) check(t *testing.T, a *agent, before uint64) {
 	for _, s := range a.all(func(s sample) bool { return s.end.After(w.gone) && s.end.Before(last) }) {
 		last = s.end
 	}
-	for _, s := range a.all(func(s sample) bool { return s.columns["uid"] == w.pod.Metadata.UID }) {
+	for _, s := range a.ofPod(w.pod.Metadata.UID, func(sample) bool { return true }) {
 		if s.end.After(last) {
-			t.Errorf("%s: %s of a window that ended %v after its cgroup", w.pod.id(), s.columns["metric"], s.end.Sub(w.gone))
+			t.Errorf("%s: %s of a window that ended %v after its cgroup", w.pod.id(), s.column("metric"), s.end.Sub(w.gone))
 			return
 		}
 	}
