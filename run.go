@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,9 +35,16 @@ func runCommand() *cobra.Command {
 			hangups := make(chan os.Signal, 1) // further ones until it is taken are one
 			signal.Notify(hangups, syscall.SIGHUP)
 			defer signal.Stop(hangups)
+			log := agent.NewLogger(cmd.ErrOrStderr(), cfg.Agent, level)
+			started := time.AfterFunc(startIsOver, func() {
+				if err := forgetStart(); err != nil {
+					log.Debug("what only the start needed stays in memory", "error", err)
+				}
+			})
+			defer started.Stop()
 			return agent.Run(cmd.Context(), cfg, agent.RunOptions{
 				Version: currentVersion(),
-				Log:     agent.NewLogger(cmd.ErrOrStderr(), cfg.Agent, level),
+				Log:     log,
 				Level:   level,
 				Stdout:  cmd.OutOrStdout(),
 				Load:    func() (*agent.Config, error) { return loadConfig(file) },
