@@ -80,8 +80,8 @@ demo: ## see it work on a simulated node
 	go run . demo
 
 .PHONY: generate
-generate: ## write the documents that come from the code anew (docs/metrics.md)
-	go test . -run TestMetricsDocument -update
+generate: ## write the documents that come from the code anew (docs/metrics.md, docs/configuration.md)
+	go test . -run 'Test(Metrics|Configuration)Document$$' -update
 
 .PHONY: install-tools
 install-tools: ## install the linter now, so that lint can work offline

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -25,18 +24,11 @@ import (
 // accessExamples are the configurations in docs/access.md, to the letter.
 func accessExamples(t *testing.T) (proxy, kubeconfig, inCluster string) {
 	t.Helper()
-	text, err := os.ReadFile("docs/access.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for _, found := range regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllSubmatch(text, -1) {
-		all = append(all, string(found[1]))
-	}
+	all := blocksOf(t, "docs/access.md", "toml")
 	if len(all) != 3 {
 		t.Fatalf("docs/access.md has %d examples, want 3", len(all))
 	}
-	return all[0], all[1], all[2]
+	return all[0].text, all[1].text, all[2].text
 }
 
 // runExample runs a configuration until all names of a node are in its rows.
