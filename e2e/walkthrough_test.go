@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -28,18 +29,43 @@ poll_interval = "5s"
 `
 )
 
-// What the reference tells its reader to do, with this cluster in minikube's
-// place, whose name is the only one replaced. Besides, the reference does not say
-// that the account needs the right to list pods; testdata/alumet.yaml grants it.
+// What the reference tells its reader to do, with this cluster in minikube's place, whose
+// name is the only one replaced: first as docs/minikube.md has it, whose commands are typed
+// from top to bottom, then with the reference's configurations and strategies to the
+// letter. That the account needs the right to list pods the reference does not say.
 func TestReferenceWalkthrough(t *testing.T) {
 	onThisMachine(t, "kube-apiserver")
 	t.Parallel()
-	kubectl(t, "create", "ns", "alumet")
-	t.Cleanup(func() { kubectl(t, "delete", "ns", "alumet") })
-	kubectl(t, "create", "serviceaccount", "alumet-reader", "-n", "alumet")
+	document := newReader(t, "../docs/minikube.md", `"minikube"`, `"`+nodeName+`"`)
+	t.Cleanup(func() {
+		if !t.Failed() {
+			document.types(t, "Undo")
+			return
+		}
+		for _, what := range []string{"clusterrolebinding/alumet-reader", "clusterrole/alumet-reader", "ns/alumet"} {
+			kubectl(t, "delete", "--ignore-not-found", what)
+		}
+	})
+	document.types(t, "An account")
 	apply(t, "alumet.yaml")
 	uid := kubectl(t, "wait", "--for=condition=Ready", "--timeout=120s", "pod/agent", "-n", "alumet", "-o", "jsonpath={.metadata.uid}")
 
+	t.Run("document", func(t *testing.T) { // before the others, as it takes the same ports
+		document.types(t, "The API on this machine")
+		document.types(t, "A configuration")
+		document.types(t, "Run it")
+		document.has(t, "numbers.csv", ",cpu_time_delta,", ",total,agent,alumet,")
+		if ready := document.types(t, "Is all well?"); !strings.Contains(ready, `"status": "ok"`) {
+			t.Errorf("not all is well: %s", ready)
+		}
+		if sums := document.types(t, "Read the numbers"); !regexp.MustCompile(`(?m)^[0-9.]+ alumet agent$`).MatchString(sums) {
+			t.Errorf("pod alumet/agent is not among the sums: %s", sums)
+		}
+		document.types(t, "Read the numbers")
+		document.types(t, "As the account, with a token")
+		document.has(t, "with-token.csv", ",cpu_time_delta,", ",total,agent,alumet,")
+		document.types(t, "Stop")
+	})
 	t.Run("complete", func(t *testing.T) {
 		t.Parallel()
 		if address := proxy(t, "--port=8080"); address != "127.0.0.1:8080" {
