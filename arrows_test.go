@@ -26,7 +26,7 @@ const module = "github.com/podjoule/podjoule"
 func arrows() map[string][]string {
 	contract := []string{"agent/plugin", "agent/measure"}
 	return map[string][]string{
-		".":                       {"agent", "agent/plugin", "agent/measure", "cgroup", "token", "sysfs", "simnode", "plugins/*"},
+		".":                       {"agent", "agent/plugin", "agent/measure", "agent/family", "cgroup", "token", "sysfs", "simnode", "plugins/*"},
 		"agent":                   contract,
 		"agent/plugin":            {"agent/measure"},
 		"agent/plugin/plugintest": contract,
