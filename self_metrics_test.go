@@ -47,14 +47,17 @@ model = "amd-epyc-gen3"
 [plugins.attribution]
 [plugins.csv]
 [plugins.prometheus]
+[plugins.remotewrite]
+url = "http://127.0.0.1:1/api/v1/write"
 [plugins.otlp]
 endpoint = "http://127.0.0.1:1"
 `, sysfs, n.url, n.tree.Root())))
 	address := "http://" + r.listening()
 	var page string
-	eventually(t, "a tick that knows all names, and an answer from the network", func() bool {
+	eventually(t, "a tick that knows all names, and answers from the network", func() bool {
 		_, page = get(t, address+"/metrics")
-		return strings.Contains(page, `name="etcd-node-1"`) && strings.Contains(page, "podjoule_otlp_requests_total{")
+		return strings.Contains(page, `name="etcd-node-1"`) && strings.Contains(page, "podjoule_otlp_requests_total{") &&
+			strings.Contains(page, "podjoule_remotewrite_requests_total{")
 	})
 	r.signal(9)
 	r.wait()
