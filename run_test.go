@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -128,8 +129,16 @@ func (o *output) String() string {
 // startProgram starts a program; its log is read line by line.
 func startProgram(t *testing.T, args ...string) *running {
 	t.Helper()
-	cmd := program(t, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a shell starts it
+	return startCommand(t, program(t, args...))
+}
+
+// startCommand is startProgram for one that was prepared otherwise.
+func startCommand(t *testing.T, cmd *exec.Cmd) *running {
+	t.Helper()
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Setpgid = true // as a shell starts it
 	r := &running{t: t, stdout: new(output), lines: make(chan string, 1000)}
 	cmd.Stdout = r.stdout
 	reader, writer := io.Pipe()
