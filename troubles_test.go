@@ -29,7 +29,7 @@ func provocations() map[string][]provocation {
 		"Pods have a UID and no name": {
 			onANode(func(_ *testing.T, n *simulatedNode) string { n.url = "http://127.0.0.1:1"; return "" }),
 			onANode(func(t *testing.T, n *simulatedNode) string {
-				n.url = "https://no-such-server.invalid:443"
+				n.url = "https://no-such-server..invalid:443" // two dots: no name server has to be asked
 				return tokenIn(t, "a-secret")
 			}),
 			onANode(func(t *testing.T, n *simulatedNode) string { overTLS(t, n); return tokenIn(t, "a-secret") }),
