@@ -139,23 +139,10 @@ func (s *source) emitDetails(t *target, b *measure.Batch) {
 
 // emitCounter adds what a counter counted, on the terms of emitCPU.
 func emitCounter(c *counter, series *measure.Series, t *target, b *measure.Batch) {
-	switch {
-	case series == nil:
-		return
-	case !hasWindow(b):
-		c.end = b.End
-		return
-	case c.stale && t.lives():
+	if series == nil || !hasWindow(b) || c.stale && t.lives() {
 		return
 	}
-	a, ok := c.take(b.End)
-	switch window := b.End.Sub(b.Start); {
-	case !ok:
-	case a.since.Equal(b.Start) || a.since.IsZero() && a.passed <= window:
-		b.Uint(series, a.n)
-	case a.since.IsZero():
-		b.UintOver(series, a.n, a.passed)
-	default:
-		b.UintOver(series, a.n, b.End.Sub(a.since))
+	if a, ok := c.take(b.End); ok {
+		emitAmount(series, a, b)
 	}
 }

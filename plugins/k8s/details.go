@@ -98,9 +98,27 @@ func (g *gauge) read(v cgroup.Value) {
 	}
 }
 
+// begin is that of its counters.
+func (d *details) begin(start time.Time) {
+	if d == nil {
+		return
+	}
+	for i := range d.counters {
+		d.counters[i].begin(start)
+	}
+	for i := range d.devices {
+		for j := range d.devices[i].counters {
+			d.devices[i].counters[j].begin(start)
+		}
+	}
+	if d.toldEnd.IsZero() {
+		d.toldEnd = start
+	}
+}
+
 // count has a counter take a reading.
 func (s *source) count(c *counter, v cgroup.Value, at time.Time) {
-	if c.read(v, at) {
+	if c.read(v, at, s.windowEnd) {
 		s.self.resets.Add(context.Background(), 1)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -281,29 +280,4 @@ func TestEveryGroupAllocatesNothing(t *testing.T) {
 			t.Errorf("%s: only %d samples", version, len(b.Samples))
 		}
 	}
-}
-
-// What was counted before a pod has its name is told for the time in which it was
-// counted, not for the window in which it is told.
-func TestDetailsOfALateName(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n, p := newPlainNode(t, "v2"), webPod()
-		n.count(podPath(p), 1, "254:0")
-		s, _ := n.open(nil)
-		time.Sleep(time.Millisecond) // the list is older than the pod
-		c := newMetronome(t, s)
-		c.tick()
-		time.Sleep(interval)
-		c.tick()
-		time.Sleep(interval)
-		s.know(p)
-		n.count(podPath(p), 3, "254:0")
-		c.want("named", detailsOf("v2", false, 2, "vda"))
-		for i := range c.last.Samples {
-			x := &c.last.Samples[i]
-			if got := c.last.End.Sub(c.last.StartOf(x)); strings.HasPrefix(x.Series.Metric.Name, "io_") && got != 2*interval {
-				t.Errorf("%s covers %v, want %v", x.Series.Metric.Name, got, 2*interval)
-			}
-		}
-	})
 }

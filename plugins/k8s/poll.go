@@ -24,6 +24,9 @@ func (s *source) Poll(ctx context.Context, b *measure.Batch) error {
 		s.changed = false
 		s.name(d, b)
 	}
+	if s.windowEnd.IsZero() {
+		s.begin(b.Start)
+	}
 	s.windowEnd = b.End
 	s.memoryDue = s.memoryPace.due(b)
 	err := errors.Join(lookErr, s.sweep(ctx, b))
@@ -31,6 +34,17 @@ func (s *source) Poll(ctx context.Context, b *measure.Batch) error {
 		s.bury(b)
 	}
 	return errors.Join(err, s.closeBooks(b, lookErr == nil))
+}
+
+// begin has what was read before the first tick belong to the first window.
+func (s *source) begin(start time.Time) {
+	for _, t := range s.targets {
+		for kind := range t.cpu {
+			t.cpu[kind].begin(start)
+		}
+		t.details.begin(start)
+		t.packages.begin(start)
+	}
 }
 
 // sweep reads all targets. One that cannot be read costs the others nothing.
@@ -89,7 +103,7 @@ func (s *source) readCPU(t *target) error {
 	}
 	t.removed = errors.Is(err, cgroup.ErrGone)
 	untaken := t.cpu[total].sum
-	reset := t.cpu[total].read(s.cpu.Total, at)
+	reset := t.cpu[total].read(s.cpu.Total, at, s.windowEnd)
 	if t.isPod() {
 		t.tree.total.booked += t.cpu[total].sum - untaken
 	}
@@ -99,13 +113,13 @@ func (s *source) readCPU(t *target) error {
 		switch {
 		case kind == total:
 		case reset:
-			c.rebase(v, at)
+			c.rebase(v, at, s.windowEnd)
 		case t.cpu[total].known && v.Known && v.N < c.n:
 			// The kernel divides the total between them anew each time, and some
 			// versions take back what they gave. Without the total it cannot be told.
-			c.read(cgroup.Value{N: c.n, Known: s.cpu.Total.Known}, at)
+			c.read(cgroup.Value{N: c.n, Known: s.cpu.Total.Known}, at, s.windowEnd)
 		default:
-			back = c.read(v, at) || back
+			back = c.read(v, at, s.windowEnd) || back
 		}
 	}
 	backOnCPU, errPackages := s.readPackages(t, at)
@@ -141,10 +155,8 @@ func (s *source) emit(t *target, b *measure.Batch) {
 		return
 	}
 	for kind := range t.cpu {
-		if hasWindow(b) {
+		if hasWindow(b) { // else what was counted already belongs to the next one
 			s.emitCPU(t, kind, b)
-		} else {
-			t.cpu[kind].end = b.End // what was counted already belongs to the next window
 		}
 	}
 	s.emitPackages(t, b)
@@ -176,9 +188,10 @@ func (s *source) emitCPU(t *target, kind int, b *measure.Batch) {
 	}
 }
 
-// emitAmount adds CPU time, and of which time it is.
+// emitAmount adds what was counted, and of which time it is: of several windows where
+// readings failed, or where the pod has its name only now.
 func emitAmount(series *measure.Series, a amount, b *measure.Batch) {
-	if a.since.IsZero() || a.since.Equal(b.Start) {
+	if a.since.Equal(b.Start) {
 		b.Uint(series, a.n)
 	} else {
 		b.UintOver(series, a.n, b.End.Sub(a.since))

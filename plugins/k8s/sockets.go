@@ -157,6 +157,16 @@ func (x *packageTimes) carry(old *packageTimes) {
 	x.place = old.place
 }
 
+// begin is that of its counters.
+func (x *packageTimes) begin(start time.Time) {
+	if x == nil {
+		return
+	}
+	for i := range x.counters {
+		x.counters[i].begin(start)
+	}
+}
+
 // placeOf looks where a cgroup may run. A cgroup that is gone was where it was.
 func (s *source) placeOf(r *cgroup.Reader, p *place) error {
 	if len(s.sockets.spent) == 1 {
@@ -220,11 +230,11 @@ func (s *source) readPackages(t *target, at time.Time) (back bool, err error) {
 		c := &x.counters[i]
 		v := cgroup.Value{N: c.n + s.sockets.spent[i], Known: true}
 		if back {
-			c.rebase(v, at)
+			c.rebase(v, at, s.windowEnd)
 			continue
 		}
 		untaken := c.sum
-		c.read(v, at)
+		c.read(v, at, s.windowEnd)
 		t.tree.packages[i].booked += c.sum - untaken
 	}
 	return back, nil
@@ -326,7 +336,6 @@ func (s *source) emitPackages(t *target, b *measure.Batch) {
 		c := &x.counters[i]
 		switch {
 		case !hasWindow(b):
-			c.end = b.End
 		case c.stale && t.lives():
 		default:
 			if a, ok := c.take(b.End); ok {
