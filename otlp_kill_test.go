@@ -30,15 +30,7 @@ type otlpSums struct {
 // ServeHTTP takes OTLP over HTTP.
 func (r *otlpSums) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	request := pmetricotlp.NewExportRequest()
-	body, err := gzip.NewReader(req.Body)
-	var text []byte
-	if err == nil {
-		text, err = io.ReadAll(body)
-	}
-	if err == nil {
-		err = request.UnmarshalProto(text)
-	}
-	if err != nil {
+	if err := unpack(req, request.UnmarshalProto); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
@@ -59,6 +51,19 @@ func (r *otlpSums) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			}
 		}
 	}
+}
+
+// unpack hands the body of a request on, which is packed with gzip.
+func unpack(req *http.Request, to func([]byte) error) error {
+	body, err := gzip.NewReader(req.Body)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	return to(text)
 }
 
 func (r *otlpSums) sums() map[string]int64 {
