@@ -22,10 +22,15 @@ type collector struct {
 // nothing else on the machine uses: they are free when it comes back.
 func startCollector(t *testing.T) *collector {
 	t.Helper()
-	free := fmt.Sprintf("127.%d.%d.%d:0", 1+rand.N(254), rand.N(256), 1+rand.N(254))
+	free := ownHost() + ":0"
 	c := &collector{file: filepath.Join(t.TempDir(), "metrics.json"), grpc: free, http: free}
 	c.start(t)
 	return c
+}
+
+// ownHost is an address of this machine that nothing else uses.
+func ownHost() string {
+	return fmt.Sprintf("127.%d.%d.%d", 1+rand.N(254), rand.N(256), 1+rand.N(254))
 }
 
 func (c *collector) start(t *testing.T) {

@@ -6,8 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,17 +33,37 @@ func TestGoldenTick(t *testing.T) {
 			t.Parallel()
 			n, c := newNode(t, "node-1"), startCollector(t)
 			meter := newMeter(t, n)
+			// The pod has its name late. What it uses is counted from the first tick on, but energy is
+			// divided among pods that have one: until then the meter cannot be read.
+			named := make(chan struct{})
+			n.api.Inject(100, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				select {
+				case <-named:
+					next.ServeHTTP(w, r)
+				case <-r.Context().Done():
+				}
+			})
+			if err := os.WriteFile(filepath.Join(meter.Path("intel-rapl:0"), "energy_uj"), []byte("not yet\n"), 0o400); err != nil {
+				t.Fatal(err)
+			}
 			procfs := filepath.Join(t.TempDir(), "stat")
 			busyFor(t, procfs, 0)
 			web := n.bear("web")
 			if err := n.tree.SetMemory(web, "main", simnode.Memory{Anon: 48 << 20, File: 16 << 20}); err != nil {
 				t.Fatal(err)
 			}
-			// By the second tick, which is the first with energy, the pod has its name.
 			n.procfs, n.tick = filepath.Dir(procfs), "1s"
-			a := startAgent(t, n, "metrics = [\"cpu\", \"memory\", \"memory_detail\"]\n[plugins.rapl]\npoll_interval = \"1s\"\n[plugins.attribution]\n",
+			a := startAgent(t, n, "metrics = [\"cpu\", \"memory\", \"memory_detail\"]\n[plugins.rapl]\npoll_interval = \"1s\"\n[plugins.attribution]\n[plugins.prometheus]\n",
 				c.output("grpc", fmt.Sprintf("temporality = %q", temporality)))
-			eventually(t, "some ticks with everything in them", func() bool {
+			eventually(t, "some ticks", func() bool {
+				return regexp.MustCompile(`podjoule_agent_ticks_total{interval="1s"} [3-9]`).MatchString(get(t, "http://"+a.address+"/metrics"))
+			})
+			close(named)
+			a.sees(t, web)
+			if err := meter.Spend("intel-rapl:0", 0); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "a tick with everything in it", func() bool {
 				all := c.requests(t)
 				return len(all) > 1 && all[len(all)-1].has("pod_energy")
 			})
@@ -58,7 +80,7 @@ func TestGoldenTick(t *testing.T) {
 			c.end(t)
 			all := c.requests(t)
 			for i := range all[1:] {
-				if windowOf(all[i+1]) <= windowOf(all[i]) {
+				if next := windowOf(all[i+1]); next != 0 && next <= windowOf(all[i]) { // at first only the agent has something to tell
 					t.Errorf("the request %d is of the same tick as the one before", i+1)
 				}
 			}
@@ -96,12 +118,16 @@ func (r *request) has(name string) (found bool) {
 }
 
 // tickOf shows the first request in which a pod used CPU time. Times are told by the tick
-// before, at which the window began, and the first of all, at which the totals began.
+// before, at which the window began, the first of all, at which the totals of CPU time
+// began, and the one from which on energy was counted.
 func tickOf(t *testing.T, all []request, names map[string]string) string {
 	t.Helper()
-	var first nanoseconds
+	var first, energy nanoseconds
 	for i := range all {
 		used, window, start := false, nanoseconds(0), nanoseconds(0)
+		if energy == 0 && i > 0 && all[i].has("rapl_consumed_energy") {
+			energy = windowOf(all[i-1])
+		}
 		all[i].eachPoint(func(_ attributes, m *metric, p *point) {
 			if m.Name == "memory_usage" {
 				window = p.Time
@@ -111,12 +137,19 @@ func tickOf(t *testing.T, all []request, names map[string]string) string {
 				used, start = used || told && v > 0, p.Start
 			}
 		})
-		if first == 0 {
+		if first == 0 && start != 0 {
 			first = start
+			if counted := time.Duration(windowOf(all[i]) - first); counted < 2*time.Second {
+				t.Errorf("what was counted before the pod had its name is told as of %v, want that of two ticks or more", counted)
+			}
 		}
 		if used {
 			before := windowOf(all[i-1])
-			return all[i].text(t, map[nanoseconds]string{first: "the first tick", before: "the tick before", window: "this tick"}, names)
+			times := map[nanoseconds]string{first: "the first tick", energy: "the first of energy", before: "the tick before", window: "this tick"}
+			if len(times) != 4 {
+				t.Fatalf("ticks are the same: %v", times)
+			}
+			return all[i].text(t, times, names)
 		}
 	}
 	t.Fatal("no request tells of CPU time")

@@ -22,12 +22,13 @@ type node struct {
 	// sysfs and procfs stand for /sys and /proc.
 	sysfs, procfs string
 	tick          string // how often an agent measures
+	listen        string // where its pages are
 	tree          *simnode.Tree
 }
 
 func newNode(t *testing.T, name string) *node {
 	t.Helper()
-	n := &node{t: t, name: name, api: simnode.NewAPI(), sysfs: t.TempDir(), procfs: "/proc", tick: "100ms"}
+	n := &node{t: t, name: name, api: simnode.NewAPI(), sysfs: t.TempDir(), procfs: "/proc", tick: "100ms", listen: ownHost() + ":19464"}
 	var err error
 	if n.url, err = n.api.Listen(); err != nil {
 		t.Fatal(err)

@@ -20,11 +20,19 @@ import (
 // scrapeInterval is how often pages are scraped.
 const scrapeInterval = time.Second
 
+// Jobs of a server, each of which asks for pages in one format. The server has no checker
+// for OpenMetrics but its own scrapes.
+const (
+	jobProtobuf    = "podjoule"
+	jobOpenMetrics = "podjoule-openmetrics"
+	jobText        = "podjoule-text"
+)
+
 // server is a Prometheus.
 type server struct {
 	*process
-	url     string
-	targets string // the file with what it scrapes
+	url    string
+	folder string // with the files that tell what each job scrapes
 }
 
 // startPrometheus runs a Prometheus that scrapes what it is told later, and takes OTLP and
@@ -32,17 +40,18 @@ type server struct {
 // were 0, as the README of the plugin prometheus advises.
 func startPrometheus(t *testing.T, more ...string) *server {
 	t.Helper()
-	folder := t.TempDir()
-	s := &server{targets: filepath.Join(folder, "targets.json")}
-	s.scrape(t)
-	lines := append([]string{
-		"global: {scrape_interval: " + scrapeInterval.String() + "}",
-		"scrape_configs: [{job_name: podjoule, file_sd_configs: [{files: ['" + s.targets + "']}]}]",
-	}, more...)
+	s := &server{folder: t.TempDir()}
+	lines := []string{"global: {scrape_interval: " + scrapeInterval.String() + "}", "scrape_configs:"}
+	for _, job := range [][2]string{{jobProtobuf, "PrometheusProto"}, {jobOpenMetrics, "OpenMetricsText1.0.0"}, {jobText, "PrometheusText0.0.4"}} {
+		s.scrape(t, job[0])
+		lines = append(lines, fmt.Sprintf("- {job_name: %s, scrape_protocols: [%s], file_sd_configs: [{files: ['%s']}]}", job[0], job[1], s.targets(job[0])))
+	}
+	lines = append(lines, more...)
 	s.process = launch(t, "prometheus", exec.Command(built(t, "prometheus"),
 		"--config.file="+write(t, "prometheus.yml", lines...),
-		"--storage.tsdb.path="+filepath.Join(folder, "data"),
+		"--storage.tsdb.path="+filepath.Join(s.folder, "data"),
 		"--web.listen-address=127.0.0.1:0",
+		"--scrape.discovery-reload-interval=100ms", // else it takes up to 5 s to notice what to scrape
 		"--web.enable-otlp-receiver", "--web.enable-remote-write-receiver",
 		"--enable-feature=created-timestamp-zero-ingestion,promql-extended-range-selectors"))
 	s.url = "http://" + s.tells(t, `msg="Listening on".* address=(\S+)`)
@@ -57,17 +66,21 @@ func startPrometheus(t *testing.T, more ...string) *server {
 	return s
 }
 
-// scrape has the server scrape pages at some addresses from now on.
-func (s *server) scrape(t *testing.T, addresses ...string) {
+// targets is the file with what a job scrapes.
+func (s *server) targets(job string) string { return filepath.Join(s.folder, job+".json") }
+
+// scrape has a job of the server scrape the pages at some addresses from now on.
+func (s *server) scrape(t *testing.T, job string, addresses ...string) {
 	t.Helper()
 	text, err := json.Marshal([]map[string]any{{"targets": append([]string{}, addresses...)}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(s.targets+".part", text, 0o600); err != nil {
+	part := filepath.Join(s.folder, job+".part")
+	if err := os.WriteFile(part, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(s.targets+".part", s.targets); err != nil {
+	if err := os.Rename(part, s.targets(job)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -127,46 +140,6 @@ func (s *server) number(t *testing.T, at time.Time, format string, args ...any) 
 		return 0, false
 	}
 	return answer[0].Value.value(t), true
-}
-
-// way is one by which samples come to a Prometheus.
-type way struct {
-	name string
-	// output is the configuration of podjoule.
-	output func(s *server) string
-	// scraped tells that the server has to come for them.
-	scraped bool
-	// cpu and energy are the names of counters, of which so many are a second.
-	cpu, energy string
-	perSecond   float64
-}
-
-func ways() []way {
-	return []way{
-		{
-			name: "scrape", scraped: true, cpu: "podjoule_cpu_time_seconds_total", energy: "podjoule_rapl_consumed_energy_joules_total", perSecond: 1,
-			output: func(*server) string { return "[plugins.prometheus]\nkeep_ended = \"5s\"\n" },
-		},
-		{
-			name: "otlp", cpu: "cpu_time_nanoseconds_total", energy: "rapl_consumed_energy_joules_total", perSecond: 1e9,
-			output: func(s *server) string { return s.otlp("both") },
-		},
-	}
-}
-
-// otlp is the configuration that the README of the plugin otlp has for Prometheus.
-func (s *server) otlp(identity string) string {
-	return fmt.Sprintf("[plugins.otlp]\nprotocol = \"http/protobuf\"\nendpoint = \"%s/api/v1/otlp\"\ntemporality = \"cumulative\"\nidentity = %q\n", s.url, identity)
-}
-
-// start runs podjoule on a node, and has its samples come to a server.
-func (w *way) start(t *testing.T, s *server, n *node, more ...string) *agent {
-	t.Helper()
-	a := startAgent(t, n, append(more, w.output(s))...)
-	if w.scraped {
-		s.scrape(t, a.address)
-	}
-	return a
 }
 
 // promtool runs the tool of Prometheus on a text.
