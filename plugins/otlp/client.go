@@ -81,13 +81,3 @@ func clip(s string) string {
 	}
 	return out.String()
 }
-
-// Remedies, for the ends of errors.
-const (
-	wrongPort = "is an OTLP receiver listening there? port 4317 is gRPC, 4318 is HTTP"
-	notOTLP   = "does this endpoint take OTLP metrics? port 4317 is gRPC, 4318 is HTTP"
-	noAccess  = "the receiver wants credentials, or other ones: set headers, or cert_file and key_file"
-	seeLog    = "the receiver's own log may say more"
-	tooBig    = "raise the limits of the receiver, such as max_recv_msg_size_mib"
-	tooSlow   = "the receiver is slow or unreachable: relieve it, or raise timeout"
-)

@@ -132,7 +132,7 @@ func (c *Config) Open(_ context.Context, host *plugin.Host) (any, error) {
 	if err := c.RenameAttributes.Check(pointKeys(host.Metrics)); err != nil {
 		return nil, err
 	}
-	l := link{to: s.to, version: host.Version, headers: s.headers, plain: s.Compression == None}
+	l := link{to: s.to, version: host.Version, headers: s.headers, plain: s.Compression == None, dial: host.Dial}
 	if l.tls, err = s.tls(); err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func TestRealFaults(t *testing.T) {
 			serveOn(t, protocol, l, new(receiver))
 			return "http://" + resets(t, l.Addr().String())
 		}},
-		{name: "certificate of nobody", want: []string{"certificate signed by unknown authority"}, spoil: func(t *testing.T, _ string) string {
+		{name: "certificate of nobody", want: []string{"certificate signed by unknown authority: " + untrusted, "certificate signed by unknown authority\": " + untrusted}, spoil: func(t *testing.T, _ string) string {
 			s := httptest.NewUnstartedServer(http.NotFoundHandler())
 			s.Config.ErrorLog = quiet()
 			s.EnableHTTP2 = true
@@ -241,9 +241,9 @@ func TestOutageOfARealReceiver(t *testing.T) {
 // TestCredentials sends headers and a client's certificate to a server that wants both,
 // over both protocols, and is refused without either.
 func TestCredentials(t *testing.T) {
-	ca := newAuthority(t)
-	client := ca.issue(t, "client")
-	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(t, "receiver.example").pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool()}
+	ca := plugintest.NewAuthority(t)
+	client := ca.Issue(t, "client")
+	config := &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "receiver.example").Pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool()}
 	for _, protocol := range []string{GRPC, HTTP} {
 		t.Run(protocol, func(t *testing.T) {
 			r := new(receiver)
@@ -274,13 +274,13 @@ func TestCredentials(t *testing.T) {
 				{"no header", func(c *Config) { c.Headers = nil }, "set headers"},
 				{"no certificate", func(c *Config) { c.CertFile, c.KeyFile = "", "" }, "certificate required|broken pipe|reset by peer|EOF"}, // the last are what is seen where the alert comes too late
 				{"another name", func(c *Config) { c.ServerName = "" }, "127.0.0.1"},
-				{"another authority", func(c *Config) { c.CAFile = newAuthority(t).file }, "unknown authority"},
+				{"another authority", func(c *Config) { c.CAFile = plugintest.NewAuthority(t).File }, "unknown authority"},
 			} {
 				t.Run(tt.name, func(t *testing.T) {
 					o, host := openReal(t, func(c *Config) {
 						c.Protocol, c.Endpoint, c.Timeout = protocol, "https://"+l.Addr().String(), 5e9
 						c.Headers = map[string]Secret{"Authorization": "Bearer hunter2"}
-						c.CAFile, c.CertFile, c.KeyFile, c.ServerName = ca.file, client.cert, client.key, "receiver.example"
+						c.CAFile, c.CertFile, c.KeyFile, c.ServerName = ca.File, client.File, client.KeyFile, "receiver.example"
 						tt.change(c)
 					})
 					run(t, o)
@@ -304,17 +304,17 @@ func TestCredentials(t *testing.T) {
 
 // TestFilesOfCertificates names the key or the variable of a file that is no good.
 func TestFilesOfCertificates(t *testing.T) {
-	ca := newAuthority(t)
-	c := ca.issue(t, "client")
+	ca := plugintest.NewAuthority(t)
+	c := ca.Issue(t, "client")
 	for _, tt := range []struct {
 		key    string
 		change func(*Config)
 	}{
 		{"ca_file", func(o *Config) { o.CAFile = "/nowhere/ca.pem" }},
-		{"ca_file", func(o *Config) { o.CAFile = c.key }},
-		{"cert_file", func(o *Config) { o.CertFile, o.KeyFile = c.cert, "/nowhere/key.pem" }},
-		{"cert_file", func(o *Config) { o.CertFile, o.KeyFile = c.key, c.key }},
-		{"cert_file", func(o *Config) { o.CertFile, o.KeyFile = c.cert, ca.issue(t, "other").key }},
+		{"ca_file", func(o *Config) { o.CAFile = c.KeyFile }},
+		{"cert_file", func(o *Config) { o.CertFile, o.KeyFile = c.File, "/nowhere/key.pem" }},
+		{"cert_file", func(o *Config) { o.CertFile, o.KeyFile = c.KeyFile, c.KeyFile }},
+		{"cert_file", func(o *Config) { o.CertFile, o.KeyFile = c.File, ca.Issue(t, "other").KeyFile }},
 	} {
 		o := Plugin().Config().(*Config)
 		tt.change(o)

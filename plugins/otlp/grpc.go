@@ -3,6 +3,7 @@ package otlp
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
@@ -30,7 +31,7 @@ type grpcClient struct {
 }
 
 // newGRPC makes a client that connects when it is first used.
-func newGRPC(l link, more ...grpc.DialOption) (*grpcClient, error) {
+func newGRPC(l link) (*grpcClient, error) {
 	secure := insecure.NewCredentials()
 	if l.to.tls {
 		secure = credentials.NewTLS(l.config())
@@ -58,7 +59,14 @@ func newGRPC(l link, more ...grpc.DialOption) (*grpcClient, error) {
 		// the slow one, and makes its 0.8 MB anew after a while.
 		options = append(options, grpc.WithCompressor(newZipper())) //nolint:staticcheck // it stays throughout 1.x, and no other has a level of its own
 	}
-	conn, err := grpc.NewClient("dns:///"+l.to.host, append(options, more...)...)
+	target := "dns:///" + l.to.host
+	if l.dial != nil { // which takes names, too
+		target = "passthrough:///" + l.to.host
+		options = append(options, grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			return l.dial(ctx, "tcp", address)
+		}))
+	}
+	conn, err := grpc.NewClient(target, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -100,10 +108,10 @@ func judgeStatus(s *status.Status) (a answer, remedy string) {
 		return a, ""
 	case codes.Unavailable:
 		a.retry = true
-		return a, wrongPort
+		return a, unreachable(s.Message(), busy)
 	case codes.DeadlineExceeded, codes.Canceled:
 		a.retry = true
-		return a, tooSlow
+		return a, unreachable(s.Message(), tooSlow)
 	case codes.Aborted, codes.OutOfRange, codes.DataLoss:
 		a.retry = true
 		return a, seeLog

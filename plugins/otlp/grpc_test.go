@@ -64,9 +64,9 @@ func TestGRPCAnswers(t *testing.T) {
 		after   time.Duration
 		err     string
 	}{
-		{code: codes.Unavailable, retry: true, err: wrongPort},
-		{code: codes.Unavailable, details: []protoadapt.MessageV1{info}, retry: true, after: 7 * time.Second, err: wrongPort},
-		{code: codes.Unavailable, details: []protoadapt.MessageV1{&errdetails.RetryInfo{RetryDelay: durationpb.New(-1)}}, retry: true, err: wrongPort},
+		{code: codes.Unavailable, retry: true, err: busy},
+		{code: codes.Unavailable, details: []protoadapt.MessageV1{info}, retry: true, after: 7 * time.Second, err: busy},
+		{code: codes.Unavailable, details: []protoadapt.MessageV1{&errdetails.RetryInfo{RetryDelay: durationpb.New(-1)}}, retry: true, err: busy},
 		{code: codes.Canceled, retry: true, err: tooSlow},
 		{code: codes.DeadlineExceeded, retry: true, err: tooSlow},
 		{code: codes.Aborted, retry: true, err: seeLog},

@@ -30,6 +30,9 @@ type httpClient struct {
 func transport(l link) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = l.config()
+	if l.dial != nil {
+		t.DialContext = l.dial
+	}
 	t.MaxResponseHeaderBytes = maxReply
 	// Notices a receiver whose node vanished; without HTTP/2, a timeout does.
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 10 * time.Second}
@@ -72,7 +75,7 @@ func (c *httpClient) export(ctx context.Context, request []byte) (answer, error)
 
 	resp, err := c.http.Do(req)
 	if err != nil {
-		remedy := wrongPort
+		remedy := unreachable(err.Error(), wrongPort)
 		if ctx.Err() != nil {
 			remedy = tooSlow
 		}
@@ -131,7 +134,7 @@ func judgeReply(code int, header http.Header, reply []byte, bad error) (answer, 
 func judgeCode(code int) (retry bool, remedy string) {
 	switch {
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
-		return true, "the receiver is overloaded or not ready"
+		return true, busy
 	case code == http.StatusBadGateway, code == http.StatusGatewayTimeout:
 		return true, "the proxy before the receiver does not reach it"
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:

@@ -213,7 +213,7 @@ func TestHTTPTrust(t *testing.T) {
 	s.StartTLS()
 	defer s.Close()
 	a, err := httpTo(t, s.URL).export(t.Context(), []byte("request"))
-	if !a.retry || err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
+	if !a.retry || err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority: "+untrusted) {
 		t.Errorf("got answer %+v and error %v, want one about the certificate, and retry", a, err)
 	}
 }

@@ -1,9 +1,11 @@
 package otlp
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -145,6 +147,8 @@ type link struct {
 	headers map[string]string
 	plain   bool        // requests are not compressed
 	tls     *tls.Config // nil: as usual
+	// dial connects; nil is as usual.
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // config returns the settings of TLS.

@@ -2,13 +2,9 @@ package otlp
 
 import (
 	"compress/gzip"
-	"context"
-	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,57 +18,22 @@ import (
 	_ "google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/podjoule/podjoule/agent/plugin/plugintest"
 )
 
-// wire is a network of pipes, so that real clients and servers can talk in
-// the time of a test.
-type wire struct {
-	up     atomic.Bool
-	conns  chan net.Conn
-	closed chan struct{}
-}
-
-func newWire() *wire { return &wire{conns: make(chan net.Conn), closed: make(chan struct{})} }
-
-func (w *wire) dial(ctx context.Context) (net.Conn, error) {
-	if !w.up.Load() {
-		return nil, errors.New("connection refused")
-	}
-	near, far := net.Pipe()
-	select {
-	case w.conns <- far:
-		return near, nil
-	case <-w.closed:
-		return nil, errors.New("connection refused")
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// Accept, Close and Addr make it a listener.
-func (w *wire) Accept() (net.Conn, error) {
-	select {
-	case c := <-w.conns:
-		return c, nil
-	case <-w.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (w *wire) Close() error   { close(w.closed); return nil }
-func (w *wire) Addr() net.Addr { return &net.UnixAddr{Name: "wire", Net: "unix"} }
-
-// serve makes a client of a protocol whose wire ends in the receiver.
-func serve(t *testing.T, protocol string, r *receiver) (client, *wire) {
+// serve makes a client of a protocol whose wire ends in the receiver, which is away at first.
+func serve(t *testing.T, protocol string, r *receiver) (client, *plugintest.Wire) {
 	t.Helper()
-	w := newWire()
-	to := endpoint{host: "127.0.0.1:4317"}
+	w := plugintest.NewWire()
+	w.Spoil(plugintest.Away)
+	l := link{to: endpoint{host: "127.0.0.1:4317"}, version: "test", dial: w.Dial}
 	if protocol == GRPC {
 		s := grpc.NewServer()
 		pmetricotlp.RegisterGRPCServer(s, r)
 		go func() { _ = s.Serve(w) }()
 		t.Cleanup(s.Stop)
-		c, err := newGRPC(link{to: to, version: "test"}, grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return w.dial(ctx) }))
+		c, err := newGRPC(l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,9 +43,7 @@ func serve(t *testing.T, protocol string, r *receiver) (client, *wire) {
 	s := &http.Server{Handler: r}
 	go func() { _ = s.Serve(w) }()
 	t.Cleanup(func() { _ = s.Close() })
-	c := newHTTP(link{to: to, version: "test"}, &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.dial(ctx) },
-	})
+	c := newHTTP(l, transport(l))
 	t.Cleanup(func() { _ = c.Close() })
 	return c, w
 }
@@ -140,7 +99,7 @@ func TestReceiverComesUp(t *testing.T) {
 				if o.Ready() == nil || r.tries() != 0 {
 					t.Errorf("Ready is %v after %d attempts arrived, want an error after none", o.Ready(), r.tries())
 				}
-				w.up.Store(true)
+				w.Spoil(nil)
 				pass(time.Minute)
 				if diff := cmp.Diff([][]int64{{1}, {2}, {3}}, r.values()); diff != "" {
 					t.Errorf("received (-want +got):\n%s", diff)
@@ -185,7 +144,7 @@ func TestReceiverAsks(t *testing.T) {
 					return reply, s.Err()
 				}}
 				client, w := serve(t, tt.protocol, r)
-				w.up.Store(true)
+				w.Spoil(nil)
 				o, host := open(t, defaults(), client)
 				write(t, o, count(ofPod(cpuTime, "a"), 0))
 				run(t, o)
@@ -219,7 +178,7 @@ func TestOneRequestPerTick(t *testing.T) {
 					return reply, nil
 				}}
 				client, w := serve(t, protocol, r)
-				w.up.Store(true)
+				w.Spoil(nil)
 				o, host := open(t, defaults(), client)
 				end := run(t, o)
 				batches := twoTicks()
