@@ -13,6 +13,7 @@ package remotewrite
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
 	"os"
@@ -129,8 +130,8 @@ func (c *Config) Open(ctx context.Context, host *plugin.Host) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	labels, err := c.labels(families)
-	if err != nil {
+	labels := c.labels()
+	if err := checkLabels(labels, families); err != nil {
 		return nil, err
 	}
 	to, err := newClient(c, host)
@@ -146,7 +147,7 @@ func (c *Config) Open(ctx context.Context, host *plugin.Host) (any, error) {
 		return nil, &plugin.KeyError{Key: "queue_dir", Err: err}
 	}
 	out := &output{
-		to: to, timeout: time.Duration(c.Timeout), queue: waiting,
+		to: to, timeout: time.Duration(c.Timeout), queue: waiting, renames: c.RenameAttributes,
 		state: newState(families, labels), encoder: newEncoder(c.ProtocolVersion),
 	}
 	if out.count, err = newInstruments(ctx, host.Meter, waiting); err != nil {
@@ -155,28 +156,35 @@ func (c *Config) Open(ctx context.Context, host *plugin.Host) (any, error) {
 	return out, nil
 }
 
-// labels returns those that every series has, checked against those that series have
-// of their own.
-func (c *Config) labels(families map[string]*family.Family) (map[string]string, error) {
+// labels returns those that every series has.
+func (c *Config) labels() map[string]string {
 	labels := map[string]string{"job": "podjoule"}
 	if name, err := os.Hostname(); err == nil {
 		labels["instance"] = name
 	}
 	maps.Copy(labels, c.Labels)
+	return labels
+}
+
+// checkLabels holds the labels that every series has against those that series have of
+// their own.
+func checkLabels(labels map[string]string, families map[string]*family.Family) error {
 	for _, metric := range slices.Sorted(maps.Keys(families)) {
 		f := families[metric]
 		for _, label := range f.Part.Labels {
 			if _, taken := labels[label]; taken {
-				return nil, plugin.Keyf("labels", "series of %s have the label %q of their own: give one of the two another name, "+
+				return plugin.Keyf("labels", "series of %s have the label %q of their own: give one of the two another name, "+
 					"in labels or in rename_attributes", f.Name, label)
 			}
 		}
 	}
-	return labels, nil
+	return nil
 }
 
 var _ interface {
 	plugin.Output
 	plugin.Runner
 	plugin.Readier
+	plugin.Adapter
+	io.Closer
 } = (*output)(nil)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/podjoule/podjoule/agent/measure"
+	"github.com/podjoule/podjoule/agent/plugin"
 	"github.com/podjoule/podjoule/agent/queue"
 )
 
@@ -31,6 +32,7 @@ type output struct {
 	timeout time.Duration
 	queue   *queue.Queue
 	count   *instruments
+	renames plugin.Renames
 
 	mu      sync.Mutex
 	trouble error // of the last attempt

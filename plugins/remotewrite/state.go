@@ -89,7 +89,11 @@ func (s *state) take(b *measure.Batch) ([]point, error) {
 		s.put(l, math.Float64bits(l.shown()), now)
 	}
 	for _, l := range s.order {
-		if l.open && l.interval == b.Interval && l.seen != round {
+		switch {
+		case !l.open:
+		case l.interval == b.Interval && l.seen != round:
+			s.put(l, stale, now)
+		case l.series == 0 && now > l.last: // its interval may be no more, as after a reload
 			s.put(l, stale, now)
 		}
 	}
@@ -213,7 +217,9 @@ func (s *state) forget(now time.Time) {
 		if l.series > 0 || l.open || l.family.Counter && now.Sub(l.ended) <= keepEnded {
 			return false
 		}
-		delete(s.lines, l.set.Identity)
+		if s.lines[l.set.Identity] == l {
+			delete(s.lines, l.set.Identity)
+		}
 		return true
 	})
 }
