@@ -64,8 +64,9 @@ type answer struct {
 // send sends one request, which begins with the mark of its version. An error tells
 // why not all of its points were taken.
 func (c *client) send(ctx context.Context, request []byte, points int) (answer, error) {
-	if len(request) == 0 {
-		return answer{code: "none"}, errors.New("a request in the queue is empty")
+	// It may be a file that something else put into the folder of the queue.
+	if len(request) == 0 || request[0] != mark1 && request[0] != mark2 {
+		return answer{code: "none"}, fmt.Errorf("%d points are given up: what waited in the queue is no request of remote write: give each output a queue_dir of its own", points)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(request[1:]))
 	if err != nil {
@@ -82,7 +83,7 @@ func (c *client) send(ctx context.Context, request []byte, points int) (answer, 
 
 	resp, err := c.http.Do(req)
 	if err != nil {
-		remedy := "does a receiver of remote write listen there?"
+		remedy := unreachable(err)
 		if ctx.Err() != nil {
 			remedy = "the receiver is slow or unreachable: relieve it, or raise timeout"
 		}
@@ -137,25 +138,6 @@ func judge(resp *http.Response, text string, mark byte, points int) (answer, err
 		return a, fmt.Errorf("%s: the receiver is overloaded or not ready", said)
 	}
 	return a, fmt.Errorf("%s: %s", said, remedy(code))
-}
-
-const speak1 = `does it take remote write 2.0? if not, set protocol_version = "1.0"`
-
-// remedy says what can be done about an answer that is final.
-func remedy(code int) string {
-	switch {
-	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		return "check the credentials in http_client"
-	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed:
-		return "does this path take remote write? Prometheus does with --web.enable-remote-write-receiver, at /api/v1/write"
-	case code == http.StatusUnsupportedMediaType:
-		return speak1
-	case code == http.StatusRequestEntityTooLarge:
-		return "raise the limits of the receiver"
-	case code/100 == 3:
-		return "redirects are not followed: set url to where it leads"
-	}
-	return "the receiver's own log may say more"
 }
 
 // Back-off between the attempts to deliver one request.

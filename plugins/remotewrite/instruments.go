@@ -49,6 +49,13 @@ func newInstruments(ctx context.Context, meter metric.Meter, waiting *queue.Queu
 			}
 			return nil
 		}))
+	errs = append(errs, err)
+	_, err = meter.Int64ObservableCounter("podjoule.remotewrite.queue.faults", metric.WithUnit("{fault}"),
+		metric.WithDescription("Failures of the folder in which requests wait for the receiver of remote write"),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(int64(waiting.Stats().Faults))
+			return nil
+		}))
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, fmt.Errorf("register instruments: %w", err)
 	}

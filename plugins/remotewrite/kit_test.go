@@ -237,10 +237,15 @@ type receiver struct {
 }
 
 func newReceiver(t testing.TB) *receiver {
-	r := &receiver{t: t, answers: make(chan http.HandlerFunc, 100)}
+	r := newHandler(t)
 	r.server = httptest.NewServer(http.HandlerFunc(r.serve))
 	t.Cleanup(r.server.Close)
 	return r
+}
+
+// newHandler is a receiver without a server.
+func newHandler(t testing.TB) *receiver {
+	return &receiver{t: t, answers: make(chan http.HandlerFunc, 100)}
 }
 
 func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
@@ -313,7 +318,12 @@ func start(t testing.TB, c *Config, metrics ...*measure.Metric) *running {
 	if err := c.Validate(); err != nil {
 		t.Fatalf("Validate: %v", err)
 	}
-	host := plugintest.NewHost(t, metrics...)
+	return startOn(t, plugintest.NewHost(t, metrics...), c)
+}
+
+// startOn starts on a host, whatever the configuration is.
+func startOn(t testing.TB, host *plugintest.Host, c *Config) *running {
+	t.Helper()
 	opened, err := c.Open(t.Context(), host.Host)
 	if err != nil {
 		t.Fatalf("Open: %v", err)
