@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/klauspost/compress/snappy"
@@ -42,8 +43,10 @@ type receiver struct {
 	pmetricotlp.UnimplementedGRPCServer
 	t    testing.TB
 	take func(arrival)
-	// refuse, where set, answers the next request; it may be changed between ticks.
+	// refuse, where set, answers the next request; nil takes it.
 	refuse func() *refusal
+	// torn counts requests by HTTP whose body did not come whole.
+	torn atomic.Int64
 }
 
 func (r *receiver) refused() *refusal {
@@ -102,6 +105,9 @@ func (r *receiver) takeOTLP(md pmetric.Metrics, skip int) {
 // overHTTP takes OTLP by HTTP.
 func (r *receiver) overHTTP(w http.ResponseWriter, req *http.Request) {
 	text, err := unpacked(req)
+	if err != nil {
+		r.torn.Add(1)
+	}
 	request := pmetricotlp.NewExportRequest()
 	if err == nil {
 		err = request.UnmarshalProto(text)
@@ -149,6 +155,9 @@ func (r *receiver) answer(w http.ResponseWriter, no *refusal) {
 // remoteWrite takes remote write of both versions.
 func (r *receiver) remoteWrite(w http.ResponseWriter, req *http.Request) {
 	packed, err := io.ReadAll(req.Body)
+	if err != nil {
+		r.torn.Add(1)
+	}
 	var body []byte
 	if err == nil {
 		body, err = snappy.Decode(nil, packed)
