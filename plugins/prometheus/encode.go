@@ -1,7 +1,6 @@
 package prometheus
 
 import (
-	"bufio"
 	"bytes"
 	"math"
 	"strconv"
@@ -74,17 +73,19 @@ func appendValue(b []byte, v float64, as format) []byte {
 	return b
 }
 
-// write writes a point's lines. A writer that fails says so when it is flushed.
-func (p *point) write(w *bufio.Writer, as format) {
+// write appends a point's lines.
+func (p *point) write(to *pageText, as format) {
 	l := p.line
-	write := func(texts ...string) {
-		for _, text := range texts {
-			_, _ = w.WriteString(text)
-		}
-	}
-	write(l.family.Name, l.text, " ")
-	_, _ = w.Write(append(appendValue(w.AvailableBuffer(), p.value, as), '\n'))
+	to.add(l.family.Name)
+	to.add(l.text)
+	to.add(" ")
+	to.number(p.value, as)
+	to.add("\n")
 	if as == openMetricsFormat && l.family.Counter {
-		write(l.family.created, l.text, " ", l.createdValue, "\n")
+		to.add(l.family.created)
+		to.add(l.text)
+		to.add(" ")
+		to.add(l.createdValue) // is the same as long as the line is there
+		to.add("\n")
 	}
 }

@@ -1,7 +1,6 @@
 package prometheus
 
 import (
-	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -42,7 +41,7 @@ func newOwn(reader collector, samples func() map[string]bool) *own {
 // write appends the families to a text, in the order of their names, and tells where each
 // of them ends. It returns false where only client_golang can tell how the page must look,
 // or what is wrong with it.
-func (o *own) write(into *bytes.Buffer, as format, ended func(name string)) bool {
+func (o *own) write(into *pageText, as format, ended func(name string)) bool {
 	o.turn <- struct{}{}
 	defer func() { <-o.turn }()
 	o.round++
@@ -67,7 +66,7 @@ func (o *own) write(into *bytes.Buffer, as format, ended func(name string)) bool
 			continue
 		}
 		f.forget(o.round)
-		into.WriteString(f.heads[as])
+		into.add(f.heads[as])
 		for _, l := range f.sorted {
 			l.write(into, as)
 		}

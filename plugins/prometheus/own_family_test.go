@@ -46,7 +46,7 @@ func TestOddPointsAreNotWritten(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			reader := &points{[]metricdata.Metrics{good}}
-			o, b := newOwn(reader, noSamples), newScratch()
+			o, b := newOwn(reader, noSamples), new(scratch)
 			if !o.write(&b.self, textFormat, b.endFamily) {
 				t.Fatal("the good one is not written")
 			}

@@ -1,10 +1,8 @@
 package prometheus
 
 import (
-	"bytes"
 	"math"
 	"slices"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/prometheus/otlptranslator"
@@ -92,7 +90,7 @@ func (l *ownLine) compare(other *ownLine) int {
 }
 
 // write appends the lines.
-func (l *ownLine) write(into *bytes.Buffer, as format) {
+func (l *ownLine) write(into *pageText, as format) {
 	for i, text := range l.buckets[as] {
 		count := l.count // of the last bucket, which has all
 		if i < len(l.below) {
@@ -100,21 +98,21 @@ func (l *ownLine) write(into *bytes.Buffer, as format) {
 		}
 		writeCount(into, text, count, as)
 	}
-	into.WriteString(l.text)
-	into.Write(append(appendValue(into.AvailableBuffer(), l.value, as), '\n'))
+	into.add(l.text)
+	into.number(l.value, as)
+	into.add("\n")
 	if l.counted != "" {
 		writeCount(into, l.counted, l.count, as)
 	}
 }
 
 // writeCount appends one line of a histogram. In OpenMetrics counts look like integers.
-func writeCount(into *bytes.Buffer, text string, n uint64, as format) {
-	into.WriteString(text)
-	number := into.AvailableBuffer()
+func writeCount(into *pageText, text string, n uint64, as format) {
+	into.add(text)
 	if as == openMetricsFormat {
-		number = strconv.AppendUint(number, n, 10)
+		into.count(n)
 	} else {
-		number = appendValue(number, float64(n), as)
+		into.number(float64(n), as)
 	}
-	into.Write(append(number, '\n'))
+	into.add("\n")
 }

@@ -44,7 +44,7 @@ func openInstrumented(t testing.TB, options []sdkmetric.Option, metrics ...*meas
 func (p *page) written(t testing.TB) bool {
 	t.Helper()
 	s := newScraper(p.output, p.host.SelfReader, p.host.Self, nil)
-	return s.writeOwn(newScratch(), textFormat) && s.writeOwn(newScratch(), openMetricsFormat)
+	return s.writeOwn(new(scratch), textFormat) && s.writeOwn(new(scratch), openMetricsFormat)
 }
 
 // instruments makes metrics of every kind, with values and attributes.
@@ -126,7 +126,7 @@ func TestOwnMetricsComeAndGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	reader := newOwn(p.host.SelfReader, noSamples)
-	b := newScratch()
+	b := new(scratch)
 	for _, now = range [][]string{{"a", "b"}, {"b", "c"}, {}, {"c"}, {"c", "a", "b"}} {
 		p.sameAsReference(t, "/metrics", text, openMetrics)
 		if !reader.write(&b.self, textFormat, b.endFamily) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -21,6 +22,9 @@ type scraper struct {
 	negotiator negotiator
 	// gathered serves what cannot be written, and full can do everything, at its price.
 	gathered, full http.Handler
+	// plans are how pages were compressed last, by format.
+	plans [formats]atomic.Pointer[plan]
+	codes *codes
 	// busy has a place for each scrape under way.
 	busy    chan struct{}
 	scratch sync.Pool
@@ -31,7 +35,8 @@ func newScraper(out *output, reader collector, self prometheus.Gatherer, full ht
 		out: out, self: prometheus.Gatherers{self}, full: full,
 		negotiator: negotiator{formats: expfmt.DefaultOpenMetricsAcceptedFormats()},
 		busy:       make(chan struct{}, maxScrapes),
-		scratch:    sync.Pool{New: func() any { return newScratch() }},
+		scratch:    sync.Pool{New: func() any { return new(scratch) }},
+		codes:      newCodes(),
 	}
 	if reader != nil {
 		s.own = newOwn(reader, out.familyNames)
@@ -81,14 +86,17 @@ func (s *scraper) serveWritten(w http.ResponseWriter, r *http.Request) (served b
 	b := s.scratch.Get().(*scratch)
 	defer s.scratch.Put(b)
 	compressed := wantsGzip(r.Header)
-	ok = s.writeOwn(b, as) && b.render(s.out, as, compressed) == nil
+	var body []byte
+	if ok = s.writeOwn(b, as); ok {
+		body = s.body(b, as, compressed)
+	}
 	switch {
 	case !late.end():
 	case !ok:
 		kept = true
 		return false
 	default:
-		s.send(w, b, contentType, compressed)
+		s.send(w, body, contentType, compressed)
 	}
 	return true
 }
@@ -100,9 +108,9 @@ func (s *scraper) serveGathered(w http.ResponseWriter, r *http.Request) {
 	if contentType, as, ok := s.wanted(r); ok {
 		b := s.scratch.Get().(*scratch)
 		defer s.scratch.Put(b)
-		compressed := wantsGzip(r.Header)
-		if s.gatherOwn(b, contentType) && b.render(s.out, as, compressed) == nil {
-			s.send(w, b, contentType, compressed)
+		if s.gatherOwn(b, contentType) {
+			compressed := wantsGzip(r.Header)
+			s.send(w, s.body(b, as, compressed), contentType, compressed)
 			return
 		}
 	}
@@ -125,8 +133,23 @@ func (s *scraper) wanted(r *http.Request) (expfmt.Format, format, bool) {
 	}
 }
 
+// body makes the page around the agent's own metrics, which are written, as it is sent.
+func (s *scraper) body(b *scratch, as format, compressed bool) []byte {
+	b.render(s.out, as)
+	if !compressed {
+		return b.page.bytes
+	}
+	plan := s.plans[as].Load()
+	if plan == nil || !plan.fits(&b.page) {
+		plan = newPlan(&b.page)
+		s.plans[as].Store(plan)
+	}
+	b.packed = plan.pack(b.packed[:0], &b.page, s.codes)
+	return b.packed
+}
+
 // send sends a page that is complete and without any fault.
-func (s *scraper) send(w http.ResponseWriter, b *scratch, contentType expfmt.Format, compressed bool) {
+func (s *scraper) send(w http.ResponseWriter, body []byte, contentType expfmt.Format, compressed bool) {
 	s.out.failure.Store(nil)
 	header := w.Header()
 	header.Add("Vary", "Accept")
@@ -135,7 +158,7 @@ func (s *scraper) send(w http.ResponseWriter, b *scratch, contentType expfmt.For
 	if compressed {
 		header.Set("Content-Encoding", "gzip")
 	}
-	_, _ = w.Write(b.body.Bytes()) // a scraper that has gone away is nobody's fault
+	_, _ = w.Write(body) // a scraper that has gone away is nobody's fault
 }
 
 // writeOwn writes the text of the agent's own metrics, if it can be had without gathering.

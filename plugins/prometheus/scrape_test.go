@@ -159,21 +159,15 @@ func TestScrapeAllocatesLittle(t *testing.T) {
 	}
 }
 
+// prometheusAccept is what a Prometheus server says.
+const prometheusAccept = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.1"
+
 // prometheusRequest is what a Prometheus server asks for.
 func prometheusRequest(t testing.TB) *http.Request {
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
-	r.Header.Set("Accept", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.1")
+	r.Header.Set("Accept", prometheusAccept)
 	r.Header.Set("Accept-Encoding", "gzip")
 	return r
-}
-
-// BenchmarkScrape is what a Prometheus server gets of a full node.
-func BenchmarkScrape(b *testing.B) {
-	p, r := newFullNode(b, 110), prometheusRequest(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		p.host.Mux.ServeHTTP(discard{http.Header{}}, r)
-	}
 }
 
 // A gatherer may be any: units, which the page does not show, families in another
@@ -217,12 +211,10 @@ func TestAnyGatherer(t *testing.T) {
 // What scrapes share holds no line, since pods go.
 func TestScratchHoldsNoLines(t *testing.T) {
 	p := newSmallNode(t)
-	b := newScratch()
-	if err := b.render(p.output, textFormat, false); err != nil {
-		t.Fatal(err)
-	}
-	if len(b.points) == 0 || b.body.Len() == 0 {
-		t.Fatalf("%d points and %d bytes", len(b.points), b.body.Len())
+	b := new(scratch)
+	b.render(p.output, textFormat)
+	if len(b.points) == 0 || len(b.page.bytes) == 0 {
+		t.Fatalf("%d points and %d bytes", len(b.points), len(b.page.bytes))
 	}
 	for i := range b.points {
 		if b.points[i].line != nil {
