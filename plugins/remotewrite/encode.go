@@ -19,8 +19,11 @@ const maxPoints = 2000
 type encoder struct {
 	version string
 	symbols symbols
-	series  []byte // scratch
+	series  []byte // scratch, as is what follows
 	sample  []byte
+	list    []byte
+	body    []byte
+	packed  []byte
 	// told is when a family's help was sent last, by version 1.0, where it is apart
 	// from the series.
 	told map[*family.Family]time.Time
@@ -49,11 +52,10 @@ func (e *encoder) requests(points []point, now time.Time) []queue.Entry {
 		} else {
 			body = e.request2(part)
 		}
-		packed := make([]byte, 1+snappy.MaxEncodedLen(len(body)))
-		packed[0] = mark
-		packed = packed[:1+len(snappy.Encode(packed[1:], body))]
+		e.packed = snappy.Encode(e.packed[:cap(e.packed)], body)
 		// What waits is kept small: the bound of a snappy block is above its size.
-		entries = append(entries, queue.Entry{Body: append([]byte(nil), packed...), Points: len(part)})
+		kept := append(append(make([]byte, 0, 1+len(e.packed)), mark), e.packed...)
+		entries = append(entries, queue.Entry{Body: kept, Points: len(part)})
 	}
 	return entries
 }
@@ -86,10 +88,10 @@ func typeOf(f *family.Family) uint64 {
 	return typeGauge
 }
 
-// request2 encodes an io.prometheus.write.v2.Request.
+// request2 encodes an io.prometheus.write.v2.Request, which is good until the next one.
 func (e *encoder) request2(points []point) []byte {
 	e.symbols.reset()
-	var list []byte
+	e.list, e.body = e.list[:0], e.body[:0]
 	var refs, metadata []byte
 	for i := range points {
 		p := &points[i]
@@ -108,13 +110,13 @@ func (e *encoder) request2(points []point) []byte {
 		e.series = appendBytes(e.series[:0], seriesLabels, refs)
 		e.series = appendBytes(e.series, seriesSamples, e.sample)
 		e.series = appendBytes(e.series, seriesMetadata, metadata)
-		list = appendBytes(list, requestSeries, e.series)
+		e.list = appendBytes(e.list, requestSeries, e.series)
 	}
-	var body []byte
 	for _, text := range e.symbols.list {
-		body = appendBytes(body, requestSymbols, []byte(text))
+		e.body = appendText(e.body, requestSymbols, text)
 	}
-	return append(body, list...)
+	e.body = append(e.body, e.list...)
+	return e.body
 }
 
 func appendSample(b []byte, p *point) []byte {
@@ -139,20 +141,21 @@ const (
 // tellAgain is how often version 1.0 repeats what metrics are, as Prometheus does.
 const tellAgain = time.Minute
 
-// request1 encodes a prometheus.WriteRequest.
+// request1 encodes a prometheus.WriteRequest, which is good until the next one.
 func (e *encoder) request1(points []point, now time.Time) []byte {
-	var body, part, metadata []byte
+	e.body = e.body[:0]
+	var part, metadata []byte
 	for i := range points {
 		p := &points[i]
 		e.series = e.series[:0]
 		for j := 0; j < len(p.line.labels); j += 2 {
-			part = appendBytes(part[:0], label1Name, []byte(p.line.labels[j]))
-			part = appendBytes(part, label1Value, []byte(p.line.labels[j+1]))
+			part = appendText(part[:0], label1Name, p.line.labels[j])
+			part = appendText(part, label1Value, p.line.labels[j+1])
 			e.series = appendBytes(e.series, series1Labels, part)
 		}
 		e.sample = appendSample(e.sample[:0], p)
 		e.series = appendBytes(e.series, seriesSamples, e.sample)
-		body = appendBytes(body, request1Series, e.series)
+		e.body = appendBytes(e.body, request1Series, e.series)
 
 		f := p.line.family
 		if told, ok := e.told[f]; ok && now.Sub(told).Abs() < tellAgain {
@@ -160,16 +163,21 @@ func (e *encoder) request1(points []point, now time.Time) []byte {
 		}
 		e.told[f] = now
 		part = appendUint(part[:0], metadata1Type, typeOf(f))
-		part = appendBytes(part, metadata1Name, []byte(f.Name))
-		part = appendBytes(part, metadata1Help, []byte(f.Help))
-		part = appendBytes(part, metadata1Unit, []byte(f.Unit))
+		part = appendText(part, metadata1Name, f.Name)
+		part = appendText(part, metadata1Help, f.Help)
+		part = appendText(part, metadata1Unit, f.Unit)
 		metadata = appendBytes(metadata, request1Metadata, part)
 	}
-	return append(body, metadata...)
+	e.body = append(e.body, metadata...)
+	return e.body
 }
 
 func appendBytes(b []byte, field protowire.Number, content []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), content)
+}
+
+func appendText(b []byte, field protowire.Number, text string) []byte {
+	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), text)
 }
 
 func appendUint(b []byte, field protowire.Number, v uint64) []byte {
