@@ -28,14 +28,14 @@ import (
 // export is what one metric is in every output.
 type export struct {
 	csv                           string // the unit
-	delta, cumulative, convention point
-	page                          point
+	delta, cumulative, convention shape
+	page                          shape
 }
 
-// point is what a receiver is told of a metric.
-type point struct{ name, kind, unit string }
+// shape is what a receiver is told of a metric.
+type shape struct{ name, kind, unit string }
 
-func (p point) String() string {
+func (p shape) String() string {
 	if p.unit != "" {
 		p.kind += ", " + p.unit
 	}
@@ -91,7 +91,7 @@ func TestExports(t *testing.T) {
 
 // faults are where a metric breaks the rules.
 func (x *export) faults(m *measure.Metric) (all []string) {
-	want := func(what string, got point, kind string, units ...string) {
+	want := func(what string, got shape, kind string, units ...string) {
 		if got.kind != kind || !slices.Contains(units, got.unit) {
 			all = append(all, fmt.Sprintf("%s: %v, want %s in one of %q", what, got, kind, units))
 		}
@@ -129,8 +129,8 @@ func (x *export) faults(m *measure.Metric) (all []string) {
 func TestExportsFindFaults(t *testing.T) {
 	cpu := &measure.Metric{Name: "cpu_time_delta", Unit: measure.Nanosecond, Kind: measure.Delta}
 	right := export{
-		"ns", point{"cpu_time_delta", "Sum, delta, monotonic", "ns"}, point{"cpu_time", "Sum, cumulative, monotonic", "ns"},
-		point{"k8s.pod.cpu.time", "Sum, delta, monotonic", "s"}, point{"podjoule_cpu_time_seconds_total", "counter", ""},
+		"ns", shape{"cpu_time_delta", "Sum, delta, monotonic", "ns"}, shape{"cpu_time", "Sum, cumulative, monotonic", "ns"},
+		shape{"k8s.pod.cpu.time", "Sum, delta, monotonic", "s"}, shape{"podjoule_cpu_time_seconds_total", "counter", ""},
 	}
 	if faults := right.faults(cpu); faults != nil {
 		t.Errorf("what is right: %v", faults)
@@ -193,7 +193,7 @@ func rowUnit(t *testing.T, m *measure.Metric) string {
 }
 
 // onThePage is a metric on the page.
-func onThePage(t *testing.T, m *measure.Metric) point {
+func onThePage(t *testing.T, m *measure.Metric) shape {
 	t.Helper()
 	host := plugintest.NewHost(t, m)
 	host.SelfReader = nil
@@ -209,17 +209,17 @@ func onThePage(t *testing.T, m *measure.Metric) point {
 	}
 	for _, f := range families {
 		if f.GetHelp() == m.Help {
-			return point{f.GetName(), strings.ToLower(f.GetType().String()), ""}
+			return shape{f.GetName(), strings.ToLower(f.GetType().String()), ""}
 		}
 	}
 	t.Fatalf("%s is not on the page", m.Name)
-	return point{}
+	return shape{}
 }
 
 // sentAs are metrics as a receiver of OTLP gets them, by what they are said to be.
-func sentAs(t *testing.T, metrics []*measure.Metric, change func(*otlp.Config)) map[string]point {
+func sentAs(t *testing.T, metrics []*measure.Metric, change func(*otlp.Config)) map[string]shape {
 	t.Helper()
-	got := make(map[string]point)
+	got := make(map[string]shape)
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		request := pmetricotlp.NewExportRequest()
 		if err := unpack(r, request.UnmarshalProto); err != nil {
@@ -228,7 +228,7 @@ func sentAs(t *testing.T, metrics []*measure.Metric, change func(*otlp.Config)) 
 		for _, rm := range request.Metrics().ResourceMetrics().All() {
 			for _, sm := range rm.ScopeMetrics().All() {
 				for _, m := range sm.Metrics().All() {
-					got[m.Description()] = point{m.Name(), kindOf(m), m.Unit()}
+					got[m.Description()] = shape{m.Name(), kindOnWire(m), m.Unit()}
 				}
 			}
 		}
@@ -248,14 +248,14 @@ func sentAs(t *testing.T, metrics []*measure.Metric, change func(*otlp.Config)) 
 		t.Fatal(err)
 	}
 	for _, m := range metrics {
-		if got[m.Help] == (point{}) {
+		if got[m.Help] == (shape{}) {
 			t.Fatalf("%s did not arrive", m.Name)
 		}
 	}
 	return got
 }
 
-func kindOf(m pmetric.Metric) string {
+func kindOnWire(m pmetric.Metric) string {
 	if m.Type() != pmetric.MetricTypeSum {
 		return m.Type().String()
 	}

@@ -25,6 +25,10 @@ func TestBenchLimits(t *testing.T) {
 		"BenchmarkPoll/ratio        300  1.130 x-pread",
 		"BenchmarkTick10ms/sources-2     100  10000000 ns/op  99.1 %-held  9 B/op  0 allocs/op",
 		"BenchmarkTick10ms/prometheus-2  100  10000000 ns/op  99.1 %-held  9 B/op  0 allocs/op",
+		"BenchmarkPoints/otlp=delta-2       9000  150.1 B/point  20.1 B/point-packed  31.1 ns/point  400 ns/point-packed",
+		"BenchmarkPoints/otlp=cumulative-2  9000  150.1 B/point  20.1 B/point-packed  999.9 ns/point  400 ns/point-packed",
+		"BenchmarkScrape/openmetrics-2  9000  300000 ns/op  299999 B/page  40000 B/scrape  0.999 cpu-ms/scrape",
+		"BenchmarkScrape/text-2         9000  300000 ns/op  250000 B/page  40000 B/scrape  0.3 cpu-ms/scrape",
 	}
 	const (
 		within = "the benchmarks are within their limits\n"
@@ -79,6 +83,15 @@ func TestBenchLimits(t *testing.T) {
 		{"a quick birth", with("BenchmarkBirth-2  300  1119589 ns/op  0.3128 ms/birth  99.9 ms/birth-p99"), "", "", last, false},
 		{"a slow birth", with("BenchmarkBirth-2  300  1119589 ns/op  0.3128 ms/birth  100.5 ms/birth-p99"), "",
 			"bench: from a birth to its baseline: 100.5 ms; the limit is 100 ms", last, false},
+		{"one slow run of points", with("BenchmarkPoints/otlp=delta-2  9000  1500.1 ns/point"), "", "", last, false},
+		{"slow points", append(without("BenchmarkPoints/otlp=cumulative"), "BenchmarkPoints/otlp=cumulative-2  9000  1001 ns/point"), "",
+			"bench: BenchmarkPoints/otlp=cumulative: 1001 ns/point; the limit is 1000", last, false},
+		{"no points", without("BenchmarkPoints/otlp=delta"), "", "bench: BenchmarkPoints/otlp=delta reported no ns/point: did it run?", last, false},
+		{"a slow scrape", append(without("BenchmarkScrape/text"), "BenchmarkScrape/text-2  9  250000 B/page  1.01 cpu-ms/scrape"), "",
+			"bench: BenchmarkScrape/text: 1.01 cpu-ms/scrape; the limit is 1", last, false},
+		{"a large page", append(without("BenchmarkScrape/openmetrics"), "BenchmarkScrape/openmetrics-2  9  300001 B/page  0.3 cpu-ms/scrape"), "",
+			"bench: BenchmarkScrape/openmetrics: 300001 B/page; the limit is 300000", last, false},
+		{"no scrape", without("BenchmarkScrape/text"), "", "bench: BenchmarkScrape/text reported no cpu-ms/scrape: did it run?", last, false},
 		{"all sizes", with(growth), "full=1", "", last, false},
 		{"one run in which the largest costs no more", with(strings.Replace(growth, "1.124", "1.400", 1), growth, strings.Replace(growth, "1.124", "1.310", 1)),
 			"full=1", "", last, false},

@@ -34,7 +34,7 @@ func TestBenchSections(t *testing.T) {
 
 // remedies say for each of these sections what writes it.
 func remedies() map[string]string {
-	return map[string]string{"sweep": "make bench", "sweep-v2": "make bench-v2", "birth": "make bench"}
+	return map[string]string{"sweep": "make bench", "sweep-v2": "make bench-v2", "birth": "make bench", "points": "make bench"}
 }
 
 // benchSections renders the sections for which there are results, all or none.
@@ -59,6 +59,9 @@ func benchSections(text string) (map[string]string, error) {
 	}
 	if parsed.values[key("BenchmarkBirth", "ms/birth")] != nil {
 		sections["birth"] = birthSection(r)
+	}
+	if parsed.values[key("BenchmarkScrape/openmetrics", "B/page")] != nil {
+		sections["points"] = pointsSection(r)
 	}
 	return sections, r.err()
 }
@@ -217,6 +220,9 @@ func TestBenchSectionsAreWhole(t *testing.T) {
 		if strings.HasPrefix(name, "sweep") {
 			titles := sweepTitles(strings.Contains(section, "emulated"))
 			want = []string{"| " + strings.Join(titles, " | ") + " |\n", "\n| 10 |", "\n| 110 |", "\n| 250 |", "\n| 1,000 |", "times what one of 110 costs"}
+		}
+		if name == "points" {
+			want = pointsTitles()
 		}
 		for _, part := range want {
 			if !strings.Contains(section, part) {

@@ -249,18 +249,3 @@ func TestRowsThatWaitAreBounded(t *testing.T) {
 		t.Errorf("%d rows were written when there was room, want %d", rows, want)
 	}
 }
-
-func BenchmarkWrite(b *testing.B) {
-	n := newNode()
-	out := open(b, plugintest.NewHost(b, n.metrics...), &Config{Path: stdout})
-	out.sink.w = io.Discard
-	var batch measure.Batch
-	batch.Reset(time.Second, tick, tick)
-	for range 110 * 11 {
-		batch.Uint(n.energy, 123_456_789)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		write(b, out, &batch)
-	}
-}

@@ -210,3 +210,18 @@ func TestLocateRefuses(t *testing.T) {
 		}
 	}
 }
+
+// fullNode is the batch of a tick of 110 pods.
+func fullNode() *measure.Batch {
+	batch := tick(0)
+	for pod := range 110 {
+		for _, m := range []*measure.Metric{cpuTime, cpuPercent, podEnergy} {
+			for _, kind := range []string{"system", "total", "user"} {
+				batch.Uint(ofPod(m, fmt.Sprint(pod), "kind", kind), 123_456_789)
+			}
+		}
+		batch.Uint(ofPod(memoryUsage, fmt.Sprint(pod)), 123_456_789)
+		batch.Uint(ofPod(pids, fmt.Sprint(pod)), 12)
+	}
+	return batch
+}

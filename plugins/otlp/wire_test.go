@@ -23,7 +23,7 @@ import (
 )
 
 // serve makes a client of a protocol whose wire ends in the receiver, which is away at first.
-func serve(t *testing.T, protocol string, r *receiver) (client, *plugintest.Wire) {
+func serve(t testing.TB, protocol string, r *receiver) (client, *plugintest.Wire) {
 	t.Helper()
 	w := plugintest.NewWire()
 	w.Spoil(plugintest.Away)

@@ -1,41 +1,58 @@
 package remotewrite
 
 import (
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/podjoule/podjoule/agent/family"
-	"github.com/podjoule/podjoule/agent/measure"
+	"github.com/podjoule/podjoule/agent/plugin/plugintest"
+	"github.com/podjoule/podjoule/cgroup/cgrouptest"
 )
 
-// BenchmarkRequests makes the requests of a tick: 110 pods of 11 series.
-func BenchmarkRequests(b *testing.B) {
-	n := newNode()
-	families, err := family.New(n.metrics(), nil)
-	if err != nil {
-		b.Fatal(err)
+// BenchmarkPoints is what a point of a full node costs: encoded, and compressed too, as it
+// waits and is sent.
+func BenchmarkPoints(b *testing.B) {
+	for _, version := range []string{Version1, Version2} {
+		b.Run("remotewrite="+version, func(b *testing.B) {
+			n := plugintest.NewNode()
+			families, err := family.New(n.Metrics, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, e := newState(families, map[string]string{"instance": plugintest.NodeName, "job": "podjoule"}), newEncoder(version)
+			batch := n.Tick()
+			take := func() []point {
+				batch.End = batch.End.Add(5 * time.Second) // a receiver takes one value for one time
+				points, err := s.take(batch)
+				if err != nil || len(points) != plugintest.NodePoints {
+					b.Fatalf("%d points, error %v", len(points), err)
+				}
+				return points
+			}
+			for range int(time.Hour / (5 * time.Second)) {
+				batch = n.Tick()
+				if _, err := s.take(batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+			var plain, packed int
+			turns := cgrouptest.InTurns(b, func() {
+				points := take()
+				if version == Version1 {
+					plain = len(e.request1(points, batch.End))
+				} else {
+					plain = len(e.request2(points))
+				}
+			}, func() {
+				packed = 0
+				for _, r := range e.requests(take(), batch.End) {
+					packed += len(r.Body)
+				}
+			})
+			b.ReportMetric(float64(turns.Ours)/plugintest.NodePoints, "ns/point")
+			b.ReportMetric(float64(turns.Theirs)/plugintest.NodePoints, "ns/point-packed")
+			b.ReportMetric(float64(plain)/plugintest.NodePoints, "B/point")
+			b.ReportMetric(float64(packed)/plugintest.NodePoints, "B/point-packed")
+		})
 	}
-	s := newState(families, map[string]string{"instance": "n1", "job": "podjoule"})
-	e := newEncoder(Version2)
-	var made measure.Batch
-	made.Reset(time.Second, tick.Add(-time.Second), tick)
-	for i := range 110 * 11 {
-		made.Uint(&measure.Series{Metric: n.cpu, Resource: measure.Resource{Kind: measure.LocalMachine},
-			Attributes: []measure.Attribute{{Key: "name", Value: "pod-" + strconv.Itoa(i)}, {Key: "uid", Value: strconv.Itoa(i)}}}, 1)
-	}
-	size := 0
-	b.ReportAllocs()
-	for b.Loop() {
-		made.End = made.End.Add(time.Second)
-		points, err := s.take(&made)
-		if err != nil {
-			b.Fatal(err)
-		}
-		size = 0
-		for _, r := range e.requests(points, made.End) {
-			size += len(r.Body)
-		}
-	}
-	b.ReportMetric(float64(size), "bytes/tick")
 }

@@ -17,6 +17,7 @@ type Wire struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
+	sent   atomic.Int64
 
 	mu   sync.Mutex
 	take func(net.Conn) error
@@ -70,6 +71,9 @@ func (w *Wire) CutAfter(bytes int64) func(end net.Conn) error {
 	}
 }
 
+// Sent returns how many bytes clients have sent.
+func (w *Wire) Sent() int64 { return w.sent.Load() }
+
 // To is for Spoil of another wire: connections lead to this one's server.
 func (w *Wire) To(end net.Conn) error { return w.pass(context.Background(), end) }
 
@@ -110,6 +114,7 @@ func (c *client) Read(p []byte) (int, error) {
 // Write implements net.Conn.
 func (c *client) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
+	c.wire.sent.Add(int64(n))
 	return n, c.real("write", err)
 }
 
