@@ -1,8 +1,6 @@
 package prometheus
 
 import (
-	"bytes"
-	"math"
 	"strconv"
 	"strings"
 )
@@ -67,10 +65,20 @@ func appendValue(b []byte, v float64, as format) []byte {
 	}
 	digits := len(b)
 	b = strconv.AppendFloat(b, v, 'g', -1, 64)
-	if as == openMetricsFormat && !math.IsNaN(v) && !math.IsInf(v, 0) && !bytes.ContainsAny(b[digits:], "e.") {
+	if as == openMetricsFormat && isInteger(b[digits:]) {
 		b = append(b, '.', '0')
 	}
 	return b
+}
+
+// isInteger tells numbers of digits alone from those with a point or an exponent, and from NaN and Inf.
+func isInteger(number []byte) bool {
+	for _, c := range number {
+		if (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 // write appends a point's lines.

@@ -52,13 +52,19 @@ func accepts() []string {
 }
 
 // sameAsReference compares the page with the one that client_golang makes, in every
-// format.
+// format: compressed, and then as it is, which is made of what the former left.
 func (p *page) sameAsReference(t testing.TB, target string, accepts ...string) {
 	t.Helper()
 	reference := p.reference()
 	for _, accept := range accepts {
 		header := http.Header{"Accept": {accept}}
-		want, got := get(t, reference, target, header), get(t, p.host.Mux, target, header)
+		want := get(t, reference, target, header)
+		packed := get(t, p.host.Mux, target, http.Header{"Accept": {accept}, "Accept-Encoding": {"gzip"}})
+		if diff := cmp.Diff(want.Body.String(), unpacked(t, packed.Body.Bytes())); diff != "" {
+			t.Fatalf("Accept %q, compressed (-want +got):\n%s", accept, diff)
+		}
+		want = get(t, reference, target, header) // a scrape that fails is counted
+		got := get(t, p.host.Mux, target, header)
 		if diff := cmp.Diff(want.Header(), got.Header()); diff != "" || want.Code != got.Code {
 			t.Errorf("Accept %q: status %d, want %d, headers (-want +got):\n%s", accept, got.Code, want.Code, diff)
 		}

@@ -29,22 +29,6 @@ type step struct {
 	back, part uint32
 }
 
-// fits tells whether a page is the same but for its numbers.
-func (p *plan) fits(t *pageText) bool {
-	if len(t.numbers)+1 != len(p.ends) {
-		return false
-	}
-	part, from := 0, 0
-	for bytes := range t.parts() {
-		if string(bytes) != string(p.fixed[from:p.ends[part]]) {
-			return false
-		}
-		from = p.ends[part]
-		part++
-	}
-	return true
-}
-
 // moved is by how much the numbers before a part move it.
 func (p *plan) moved(t *pageText, part int) int {
 	if part == 0 {
@@ -53,7 +37,7 @@ func (p *plan) moved(t *pageText, part int) int {
 	return t.numbers[part-1].to - p.ends[part-1]
 }
 
-// pack appends a page that fits, as a file of gzip.
+// pack appends a page as a file of gzip. It is the one of the plan, but for its numbers.
 func (p *plan) pack(out []byte, t *pageText, c *codes) []byte {
 	out = append(out, "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"...) // RFC 1952: deflate, no name, no time, any system
 	w := bitWriter{codes: c, out: out}

@@ -36,6 +36,8 @@ type output struct {
 	live map[*measure.Series]*line
 	// kept are counters whose series ended a short time ago.
 	kept []*line
+	// made is how many lines there were ever.
+	made uint64
 }
 
 // round counts the batches of one interval.
@@ -46,6 +48,9 @@ type round struct{ n uint64 }
 // goes on from where it was, and the page has no line twice.
 type line struct {
 	labelSet
+	// serial tells the line from all others that there were. Its name and labels are
+	// never changed.
+	serial  uint64
 	family  *family
 	created time.Time // of a counter: when it was 0
 	// createdValue is that time as OpenMetrics shows it.
@@ -141,7 +146,8 @@ func (o *output) begin(s *measure.Series, start time.Time, r *round) (*line, err
 	}
 	l := o.lines[set.Identity]
 	if l == nil {
-		l = &line{labelSet: set, family: f, round: r}
+		o.made++
+		l = &line{labelSet: set, serial: o.made, family: f, round: r}
 		if f.Counter {
 			l.created = start
 			l.createdValue = string(appendValue(nil, float64(start.UnixNano())/1e9, openMetricsFormat))

@@ -7,6 +7,8 @@ type scratch struct {
 	self  pageText
 	parts []part
 	page  pageText
+	// numbers tell where those of the page come from, as in layout.
+	numbers []int
 	// packed is the page, compressed.
 	packed []byte
 }
@@ -25,25 +27,32 @@ func (b *scratch) resetSelf() {
 func (b *scratch) endFamily(name string) { b.parts = append(b.parts, part{name, b.self.end()}) }
 
 // render makes the page: samples and the agent's own metrics, sorted by their names.
-func (b *scratch) render(out *output, as format) {
+func (b *scratch) render(as format) {
 	b.page.reset()
-	b.points = out.points(b.points[:0])
-	defer clear(b.points) // holds no line that is gone
-
+	b.numbers = b.numbers[:0]
 	next, begin := 0, mark{}
 	for i := range b.points {
 		p := &b.points[i]
 		if f := p.line.family; i == 0 || f != b.points[i-1].line.family {
 			for next < len(b.parts) && b.parts[next].name < f.Name {
-				b.page.copy(&b.self, begin, b.parts[next].end)
+				b.copySelf(begin, b.parts[next].end)
 				begin, next = b.parts[next].end, next+1
 			}
 			b.page.add(f.heads[as])
 		}
 		p.write(&b.page, as)
+		b.numbers = append(b.numbers, i)
 	}
-	b.page.copy(&b.self, begin, b.self.end())
+	b.copySelf(begin, b.self.end())
 	if as == openMetricsFormat {
 		b.page.add("# EOF\n")
+	}
+}
+
+// copySelf appends families of the agent's own.
+func (b *scratch) copySelf(from, to mark) {
+	b.page.copy(&b.self, from, to)
+	for i := from.numbers; i < to.numbers; i++ {
+		b.numbers = append(b.numbers, ^i)
 	}
 }

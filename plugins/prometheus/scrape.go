@@ -22,9 +22,9 @@ type scraper struct {
 	negotiator negotiator
 	// gathered serves what cannot be written, and full can do everything, at its price.
 	gathered, full http.Handler
-	// plans are how pages were compressed last, by format.
-	plans [formats]atomic.Pointer[plan]
-	codes *codes
+	// layouts are those of the latest compressed pages, by format.
+	layouts [formats]atomic.Pointer[layout]
+	codes   *codes
 	// busy has a place for each scrape under way.
 	busy    chan struct{}
 	scratch sync.Pool
@@ -135,16 +135,23 @@ func (s *scraper) wanted(r *http.Request) (expfmt.Format, format, bool) {
 
 // body makes the page around the agent's own metrics, which are written, as it is sent.
 func (s *scraper) body(b *scratch, as format, compressed bool) []byte {
-	b.render(s.out, as)
+	b.points = s.out.points(b.points[:0])
+	defer clear(b.points) // holds no line that is gone
+	latest := s.layouts[as].Load()
+	switch known := latest != nil && latest.fits(b); {
+	case known:
+		latest.fill(b, as)
+	case !compressed:
+		b.render(as)
+	default:
+		b.render(as)
+		latest = newLayout(b)
+		s.layouts[as].Store(latest)
+	}
 	if !compressed {
 		return b.page.bytes
 	}
-	plan := s.plans[as].Load()
-	if plan == nil || !plan.fits(&b.page) {
-		plan = newPlan(&b.page)
-		s.plans[as].Store(plan)
-	}
-	b.packed = plan.pack(b.packed[:0], &b.page, s.codes)
+	b.packed = latest.plan.pack(b.packed[:0], &b.page, s.codes)
 	return b.packed
 }
 

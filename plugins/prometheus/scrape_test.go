@@ -212,7 +212,7 @@ func TestAnyGatherer(t *testing.T) {
 func TestScratchHoldsNoLines(t *testing.T) {
 	p := newSmallNode(t)
 	b := new(scratch)
-	b.render(p.output, textFormat)
+	newScraper(p.output, nil, p.host.Self, nil).body(b, textFormat, true)
 	if len(b.points) == 0 || len(b.page.bytes) == 0 {
 		t.Fatalf("%d points and %d bytes", len(b.points), len(b.page.bytes))
 	}

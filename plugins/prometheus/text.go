@@ -65,6 +65,29 @@ func (t *pageText) parts() iter.Seq[[]byte] {
 	}
 }
 
+// sameParts tells whether two texts differ in their numbers alone.
+func (t *pageText) sameParts(other *pageText) bool {
+	if len(t.numbers) != len(other.numbers) {
+		return false
+	}
+	at, otherAt := 0, 0
+	for i, n := range t.numbers {
+		m := other.numbers[i]
+		if string(t.bytes[at:n.from]) != string(other.bytes[otherAt:m.from]) {
+			return false
+		}
+		at, otherAt = n.to, m.to
+	}
+	return string(t.bytes[at:]) == string(other.bytes[otherAt:])
+}
+
+// copyNumber appends a number of another text.
+func (t *pageText) copyNumber(other *pageText, i int) {
+	from, n := len(t.bytes), other.numbers[i]
+	t.bytes = append(t.bytes, other.bytes[n.from:n.to]...)
+	t.numbers = append(t.numbers, span{from, len(t.bytes)})
+}
+
 // mark is a place between two lines.
 type mark struct{ bytes, numbers int }
 
