@@ -15,6 +15,15 @@ help: ## list the targets
 build: ## build the static binary bin/podjoule
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/podjoule .
 
+# For another tag or fewer platforms: make image IMAGE=registry.example/podjoule:v1 PLATFORMS=linux/amd64
+IMAGE ?= podjoule:dev
+PLATFORMS ?= linux/amd64,linux/arm64
+
+.PHONY: image
+image: ## build the container image dist/podjoule-image.tar, without Docker and without a registry
+	mkdir -p dist
+	cd deploy/image && go run . -source ../.. -o ../../dist/podjoule-image.tar -name '$(IMAGE)' -platforms '$(PLATFORMS)'
+
 .PHONY: test
 test: ## run all tests; as root also those on real control groups
 	go test ./...
@@ -26,6 +35,7 @@ race: ## run all tests with the race detector (needs a C compiler)
 .PHONY: vet
 vet: ## run go vet
 	go vet ./...
+	cd deploy/image && go vet ./...
 	cd e2e && go vet -tags e2e ./...
 	cd e2e/receivers && go vet -tags receivers ./...
 
