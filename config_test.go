@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/BurntSushi/toml"
@@ -92,5 +94,36 @@ func TestExampleIsInPipelineOrder(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-code +config.toml.example\n%s", diff)
+	}
+}
+
+// Every configuration that is shipped for Kubernetes is right: the program says so.
+func TestManifestConfigurations(t *testing.T) {
+	files, err := filepath.Glob("deploy/kubernetes/*/config.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("deploy/kubernetes/*/*/config.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) != 1 || len(more) < 5 {
+		t.Fatalf("configurations of the base: %v, of overlays: %v", files, more)
+	}
+	for _, file := range append(files, more...) {
+		absolute, err := filepath.Abs(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := program(t, "config", "check", "--config", absolute)
+		cmd.Env = append(cmd.Env, "NODE_NAME=node-1", "NODE_IP=192.0.2.1")
+		if status, stdout, stderr := finish(t, cmd); status != 0 || stderr != "" || !strings.Contains(stdout, "k8s, every ") {
+			t.Errorf("%s: status %d, %q, %q", file, status, stdout, stderr)
+		}
+		cmd = program(t, "config", "check", "--config", absolute)
+		cmd.Env = slices.DeleteFunc(cmd.Env, func(set string) bool { return strings.HasPrefix(set, "NODE_NAME=") })
+		if status, _, stderr := finish(t, cmd); status != 2 || !strings.Contains(stderr, "NODE_NAME") {
+			t.Errorf("%s without the node's name: status %d, %q", file, status, stderr)
+		}
 	}
 }
