@@ -24,8 +24,8 @@ type object struct {
 
 // resources are the kinds of objects in testdata, as paths name them.
 var resources = map[string]string{
-	"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings", "DaemonSet": "daemonsets",
-	"Deployment": "deployments", "Job": "jobs", "Namespace": "namespaces", "Pod": "pods", "Secret": "secrets",
+	"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings", "CustomResourceDefinition": "customresourcedefinitions",
+	"DaemonSet": "daemonsets", "Deployment": "deployments", "Job": "jobs", "Namespace": "namespaces", "Pod": "pods", "Secret": "secrets",
 	"ServiceAccount": "serviceaccounts", "StatefulSet": "statefulsets",
 }
 
