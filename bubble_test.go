@@ -183,7 +183,7 @@ func (s *scripted) enabled() agent.Enabled {
 	return agent.Enabled{Plugin: plugin.Plugin{Name: "scripted", Role: plugin.RoleSource, Metrics: s.metrics}, Config: s}
 }
 
-// work is a counter and level a gauge, whose values are plain numbers.
+// scriptedMetrics are a counter and a gauge, whose values are plain numbers.
 func scriptedMetrics() (work, level *measure.Metric) {
 	return &measure.Metric{Name: "work_delta", Kind: measure.Delta, Help: "Work done", Attributes: []string{"uid"}},
 		&measure.Metric{Name: "level", Help: "Level", Attributes: []string{"uid"}}
