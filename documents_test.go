@@ -25,12 +25,10 @@ func runBy() map[string]string {
 	return map[string]string{
 		"README.md: go run . demo":               ".ci/run",
 		"README.md: kubectl proxy --port=8080 &": "`main.TestReadmeMinikube`",
-		// Images are not built where tests run: the Dockerfile's steps and the manifests are checked.
-		"README.md: docker build -f deploy/Dockerfile -t podjoule:dev .    # and push it to where your nodes pull from": "`e2e.TestDaemonSet`",
+		"README.md: make image                         # dist/podjoule-image.tar, without Docker: bring it to your nodes or their registry": "`e2e.TestDaemonSet`",
 		"README.md: $ podjoule power": "`main.TestReadmePower` and `main.TestPowerOfMachines`",
 
-		"docs/security.md: apiVersion: networking.k8s.io/v1": "`main.TestSecurityNetworkPolicy`",
-		"docs/security.md: tls_server_config:":               "`main.TestSecurityWebConfiguration`",
+		"docs/security.md: tls_server_config:": "`main.TestSecurityWebConfiguration`",
 
 		"docs/minikube.md: kubectl create ns alumet":                                                         walkthrough,
 		"docs/minikube.md: kubectl proxy --port=8080 &":                                                      walkthrough,
