@@ -81,15 +81,32 @@ func (w *way) start(t *testing.T, s *server, n *node, more ...string) *agent {
 func (w *way) nanoseconds(v float64) int64 { return int64(math.Round(v / w.perSecond * 1e9)) }
 
 // A pod is two series to a server that was told of it before its name was known: their sum
-// is what it used.
+// is what it used, and the first of them ends when the other begins.
 
 // has waits until the server's newest sample of a pod's CPU time is all that it used, which
-// is a sample of this moment: of a pod that has ended there is none.
+// is a sample of this moment: of a pod that has ended there is none, nor of what one used
+// before its name was known.
 func (s *server) has(t *testing.T, w *way, n *node, uid string) {
 	t.Helper()
-	eventually(t, "Prometheus has all CPU time of a pod", func() bool {
-		v, told := s.number(t, time.Now(), `sum(%s{kind="total",uid=%q})`, w.cpu, uid)
-		return told && w.nanoseconds(v) == n.spent(uid)
+	s.adds(t, w, n, uid, "Prometheus has all CPU time of a pod", `%s{kind="total",uid=%q}`)
+}
+
+// adds waits until the series that a query finds of a pod add up to all that it used.
+func (s *server) adds(t *testing.T, w *way, n *node, uid, what, query string) {
+	t.Helper()
+	var all []series
+	defer func() {
+		if t.Failed() {
+			t.Logf("the pod used %d ns, Prometheus has %v", n.spent(uid), all)
+		}
+	}()
+	eventually(t, what, func() bool {
+		all = s.query(t, time.Now(), query, w.cpu, uid)
+		var sum int64
+		for _, one := range all {
+			sum += w.nanoseconds(one.Value.value(t))
+		}
+		return len(all) > 0 && sum == n.spent(uid)
 	})
 }
 
@@ -105,8 +122,5 @@ func (s *server) samples(t *testing.T, w *way, uid string, after time.Time) {
 // keeps waits until the last sample of a pod's CPU time, of whatever time, is all that it used.
 func (s *server) keeps(t *testing.T, w *way, n *node, uid string) {
 	t.Helper()
-	eventually(t, "Prometheus has all CPU time of a pod that has ended", func() bool {
-		v, told := s.number(t, time.Now(), `sum(last_over_time(%s{kind="total",uid=%q}[5m]))`, w.cpu, uid)
-		return told && w.nanoseconds(v) == n.spent(uid)
-	})
+	s.adds(t, w, n, uid, "Prometheus has all CPU time of a pod that has ended", `last_over_time(%s{kind="total",uid=%q}[5m])`)
 }
