@@ -39,6 +39,8 @@ func arrows() map[string][]string {
 		"sysfs":                   nil,
 		"simnode":                 nil,
 		"deploy/kubernetes":       nil,
+		"deploy/prometheus":       nil,
+		"deploy/grafana":          nil,
 		"scripts/specpower":       nil,
 		"accuracy":                append([]string{"plugins/attribution", "plugins/k8s", "plugins/rapl", "cgroup"}, contract...),
 		"docs":                    append([]string{"plugins/k8s", "cgroup", "token"}, contract...),
