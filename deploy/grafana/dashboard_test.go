@@ -14,6 +14,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
 )
 
 var update = flag.Bool("update", false, "write podjoule.json anew")
@@ -170,4 +171,36 @@ func variablesIn(query string) (names []string) {
 		names = append(names, found[1])
 	}
 	return names
+}
+
+// What is applied to a cluster is the dashboard, under the label by which Grafana's sidecar takes it.
+func TestFolder(t *testing.T) {
+	text, err := os.ReadFile("kustomization.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type generator struct {
+		Name    string   `json:"name"`
+		Files   []string `json:"files"`
+		Options struct {
+			DisableNameSuffixHash bool              `json:"disableNameSuffixHash"`
+			Labels                map[string]string `json:"labels"`
+		} `json:"options"`
+	}
+	var k struct {
+		APIVersion         string      `json:"apiVersion"`
+		Kind               string      `json:"kind"`
+		Namespace          string      `json:"namespace"`
+		ConfigMapGenerator []generator `json:"configMapGenerator"`
+	}
+	if err := yaml.UnmarshalStrict(text, &k); err != nil {
+		t.Fatal(err)
+	}
+	if len(k.ConfigMapGenerator) != 1 {
+		t.Fatalf("there are %d ConfigMaps", len(k.ConfigMapGenerator))
+	}
+	g := k.ConfigMapGenerator[0]
+	if diff := cmp.Diff([]string{"podjoule.json"}, g.Files); diff != "" || g.Options.Labels["grafana_dashboard"] != "1" || k.Namespace != "podjoule" {
+		t.Errorf("kustomization.yaml is %+v", k)
+	}
 }

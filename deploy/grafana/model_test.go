@@ -61,9 +61,14 @@ type annotation struct {
 	Datasource      *datasource `json:"datasource"`
 	Enable          bool        `json:"enable"`
 	IconColor       string      `json:"iconColor"`
-	Expr            string      `json:"expr"`
+	Target          noteQuery   `json:"target"`
 	TitleFormat     string      `json:"titleFormat"`
 	UseValueForTime bool        `json:"useValueForTime"`
+}
+
+type noteQuery struct {
+	Expr  string `json:"expr"`
+	RefID string `json:"refId"`
 }
 
 type datasource struct {
@@ -173,7 +178,7 @@ func (s *source) dashboard(t *testing.T) *dashboard {
 	}
 	for _, a := range s.Annotation {
 		d.Annotations.List = append(d.Annotations.List, annotation{
-			Name: a.Name, Datasource: prometheus, Enable: true, IconColor: a.Color, Expr: s.whole(t, a.Expr), TitleFormat: a.Text, UseValueForTime: a.Time,
+			Name: a.Name, Datasource: prometheus, Enable: true, IconColor: a.Color, Target: noteQuery{s.whole(t, a.Expr), "Anno"}, TitleFormat: a.Text, UseValueForTime: a.Time,
 		})
 	}
 	const height = 8

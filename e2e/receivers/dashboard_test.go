@@ -150,7 +150,7 @@ func (g *stage) variables(d *dashboard, v *view) {
 		}
 	}
 	for _, one := range d.Annotations.List {
-		all := g.s.query(g.t, time.Now(), "%s", v.ask(g.t, one.Expr))
+		all := g.s.query(g.t, time.Now(), "%s", v.ask(g.t, one.Target.Expr))
 		switch one.Name {
 		case "configuration taken":
 			if len(all) != 1 || time.Since(time.UnixMilli(int64(all[0].Value.value(g.t)))) > patience {

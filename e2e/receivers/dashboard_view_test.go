@@ -22,7 +22,12 @@ type dashboard struct {
 	Templating struct {
 		List []struct{ Name, Type, Definition string }
 	}
-	Annotations struct{ List []struct{ Name, Expr string } }
+	Annotations struct {
+		List []struct {
+			Name   string
+			Target struct{ Expr string }
+		}
+	}
 }
 
 func readDashboard(t *testing.T) (d dashboard) {
