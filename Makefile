@@ -90,8 +90,9 @@ demo: ## see it work on a simulated node
 	go run . demo
 
 .PHONY: generate
-generate: ## write the documents that come from the code anew (docs/metrics.md, docs/configuration.md)
+generate: ## write anew what comes from elsewhere: docs/metrics.md, docs/configuration.md, the dashboard, the rules for the Operator
 	go test . -run 'Test(Metrics|Configuration)Document$$' -update
+	go test ./deploy/grafana ./deploy/prometheus -update
 
 .PHONY: install-tools
 install-tools: ## install the linter now, so that lint can work offline

@@ -26,6 +26,8 @@ func runBy() map[string]string {
 		"README.md: go run . demo":               ".ci/run",
 		"README.md: kubectl proxy --port=8080 &": "`main.TestReadmeMinikube`",
 		"README.md: make image                         # dist/podjoule-image.tar, without Docker: bring it to your nodes or their registry": "`e2e.TestDaemonSet`",
+		// The dashboard, the rules and what has them applied are checked.
+		"README.md: kubectl apply -k deploy/prometheus    # Prometheus scrapes them; recording rules and alerts": "`deploy/prometheus.TestScrapes`, `deploy/grafana.TestFolder`, `e2e/receivers.TestDashboard`",
 		"README.md: $ podjoule power": "`main.TestReadmePower` and `main.TestPowerOfMachines`",
 
 		"docs/security.md: tls_server_config:": "`main.TestSecurityWebConfiguration`",
@@ -153,7 +155,7 @@ func TestDocumentsConfigurations(t *testing.T) {
 // Links of documents lead somewhere: to files, and to headings where they name one.
 func TestDocumentsLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	for _, file := range append(documents(t), "CONTRIBUTING.md", "CHANGELOG.md", "deploy/kubernetes/README.md") {
+	for _, file := range append(documents(t), "CONTRIBUTING.md", "CHANGELOG.md", "deploy/kubernetes/README.md", "deploy/grafana/README.md", "deploy/prometheus/README.md") {
 		text := withoutBlocks(readDocument(t, file))
 		for _, found := range link.FindAllStringSubmatch(text, -1) {
 			target, anchor, _ := strings.Cut(found[1], "#")
