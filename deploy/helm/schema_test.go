@@ -51,6 +51,8 @@ func TestWrongValues(t *testing.T) {
 		{"each agent twice", "podMonitor: {enabled: true}\nserviceMonitor: {enabled: true}", []string{"set one of both"}},
 		{"nothing to scrape", "podMonitor: {enabled: true}\nconfig: {plugins: {prometheus: null}}", []string{"podMonitor.enabled", "config.plugins.prometheus"}},
 		{"TLS without certificates", "web: {scheme: https}", []string{"web.scheme", "set web.secret"}},
+		{"pods of somebody else", "podLabels: {app.kubernetes.io/name: other}", []string{"podLabels: leave app.kubernetes.io/name out"}},
+		{"a digest by hand", "podAnnotations: {checksum/config: x}", []string{"podAnnotations: leave checksum/config out"}},
 		{"rights for every pod", "serviceAccount: {create: false}", []string{"serviceAccount.name", "rbac.create"}},
 	}
 	c := load(t)

@@ -35,6 +35,14 @@ What a schema cannot tell: values that are right each by itself, and wrong toget
 {{- if and (not .Values.web.secret) (or (ne .Values.web.scheme "http") (ne .Values.web.probes "http")) -}}
 {{- fail "web.scheme, web.probes: without web.secret the pages are plain HTTP for whoever can reach them: set web.secret, or leave both http" -}}
 {{- end -}}
+{{- range $key := list "app.kubernetes.io/name" "app.kubernetes.io/instance" -}}
+{{- if hasKey $.Values.podLabels $key -}}
+{{- fail (printf "podLabels: leave %s out, it is how the DaemonSet knows its pods" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey .Values.podAnnotations "checksum/config" -}}
+{{- fail "podAnnotations: leave checksum/config out, it is how a changed configuration starts the agents anew" -}}
+{{- end -}}
 {{- if and .Values.rbac.create (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) -}}
 {{- fail "serviceAccount.name: with serviceAccount.create=false name the account that gets the rights, or every pod of the namespace has them; or set rbac.create to false" -}}
 {{- end -}}
