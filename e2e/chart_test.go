@@ -64,7 +64,7 @@ config: {plugins: {k8s: {poll_interval: 1s}}}
 		return len(found) == 1 && found[0].ready()
 	})
 	self := found[0]
-	checkConfined(t, self)
+	checkConfined(t, self, "base")
 	address := "http://" + self.Status.PodIP + ":9464"
 	checkNames(t, address, self)
 	if ready := get(t, address+"/readyz"); !strings.Contains(ready, `"status": "ok"`) {
