@@ -16,8 +16,9 @@ type layout struct {
 	plan    *plan
 }
 
-// newLayout returns the layout of a page that was rendered.
+// newLayout returns the layout of a page that was rendered, whose memory is given back.
 func newLayout(b *scratch) *layout {
+	defer func() { b.page = pageText{} }()
 	l := &layout{
 		lines:   make([]uint64, len(b.points)),
 		self:    pageText{slices.Clone(b.self.bytes), slices.Clone(b.self.numbers)},
@@ -43,21 +44,14 @@ func (l *layout) fits(b *scratch) bool {
 	return true
 }
 
-// fill makes the page that fits.
+// fill makes the numbers of the page that fits, and nothing else.
 func (l *layout) fill(b *scratch, as format) {
-	t := &b.page
-	t.reset()
-	from := 0
-	for part, to := range l.plan.ends {
-		t.bytes = append(t.bytes, l.plan.fixed[from:to]...)
-		if part == len(l.numbers) {
-			break
-		}
-		if at := l.numbers[part]; at >= 0 {
-			t.number(b.points[at].value, as)
+	b.digits.reset()
+	for _, at := range l.numbers {
+		if at >= 0 {
+			b.digits.number(b.points[at].value, as)
 		} else {
-			t.copyNumber(&b.self, ^at)
+			b.digits.copyNumber(&b.self, ^at)
 		}
-		from = to
 	}
 }

@@ -47,18 +47,14 @@ type round struct{ n uint64 }
 // series: where series follow each other under the same labels, the counter
 // goes on from where it was, and the page has no line twice.
 type line struct {
-	labelSet
+	// What a scrape and a batch look at comes first, to be in memory together.
+
 	// serial tells the line from all others that there were. Its name and labels are
 	// never changed.
-	serial  uint64
-	family  *family
-	created time.Time // of a counter: when it was 0
-	// createdValue is that time as OpenMetrics shows it.
-	createdValue string
-
-	total uint64  // of a counter, in the unit of the samples
-	value float64 // of a gauge, in the unit of the samples
-
+	serial uint64
+	family *family
+	total  uint64  // of a counter, in the unit of the samples
+	value  float64 // of a gauge, in the unit of the samples
 	// round and seen tell the batch that the last sample came in.
 	round *round
 	seen  uint64
@@ -66,7 +62,12 @@ type line struct {
 	// gauge listens to.
 	series int
 	newest *measure.Series
-	ended  time.Time
+
+	labelSet
+	created time.Time // of a counter: when it was 0
+	// createdValue is that time as OpenMetrics shows it.
+	createdValue string
+	ended        time.Time
 }
 
 func newOutput(families map[string]*family, keep time.Duration, failures metric.Int64Counter) *output {
@@ -147,7 +148,7 @@ func (o *output) begin(s *measure.Series, start time.Time, r *round) (*line, err
 	l := o.lines[set.Identity]
 	if l == nil {
 		o.made++
-		l = &line{labelSet: set, serial: o.made, family: f, round: r}
+		l = &line{serial: o.made, family: f, round: r, labelSet: set}
 		if f.Counter {
 			l.created = start
 			l.createdValue = string(appendValue(nil, float64(start.UnixNano())/1e9, openMetricsFormat))

@@ -1,16 +1,24 @@
 package prometheus
 
+import "slices"
+
+// usualLine is about how long the lines of a sample are, to begin with enough memory.
+const usualLine = 250
+
 // scratch is the memory that a scrape needs, which others use after it.
 type scratch struct {
 	points []point
 	// self is the text of the agent's own families, and parts are where each ends.
 	self  pageText
 	parts []part
-	page  pageText
-	// numbers tell where those of the page come from, as in layout.
+	// page is one that is rendered, and numbers tell where its numbers come from, as in
+	// layout; digits are the numbers of one that is not.
+	page    pageText
 	numbers []int
-	// packed is the page, compressed.
-	packed []byte
+	digits  pageText
+	// body is what is sent.
+	body []byte
+	sum  checksum
 }
 
 // part is the text of one family.
@@ -29,6 +37,7 @@ func (b *scratch) endFamily(name string) { b.parts = append(b.parts, part{name, 
 // render makes the page: samples and the agent's own metrics, sorted by their names.
 func (b *scratch) render(as format) {
 	b.page.reset()
+	b.page.bytes = slices.Grow(b.page.bytes, len(b.points)*usualLine)
 	b.numbers = b.numbers[:0]
 	next, begin := 0, mark{}
 	for i := range b.points {

@@ -138,21 +138,21 @@ func (s *scraper) body(b *scratch, as format, compressed bool) []byte {
 	b.points = s.out.points(b.points[:0])
 	defer clear(b.points) // holds no line that is gone
 	latest := s.layouts[as].Load()
-	switch known := latest != nil && latest.fits(b); {
-	case known:
-		latest.fill(b, as)
-	case !compressed:
+	if latest == nil || !latest.fits(b) {
 		b.render(as)
-	default:
-		b.render(as)
+		if !compressed {
+			return b.page.bytes
+		}
 		latest = newLayout(b)
 		s.layouts[as].Store(latest)
 	}
-	if !compressed {
-		return b.page.bytes
+	latest.fill(b, as)
+	if compressed {
+		b.body = latest.plan.pack(b.body[:0], &b.digits, s.codes, &b.sum)
+	} else {
+		b.body = latest.plan.whole(b.body[:0], &b.digits)
 	}
-	b.packed = latest.plan.pack(b.packed[:0], &b.page, s.codes)
-	return b.packed
+	return b.body
 }
 
 // send sends a page that is complete and without any fault.

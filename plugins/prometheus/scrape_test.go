@@ -213,8 +213,8 @@ func TestScratchHoldsNoLines(t *testing.T) {
 	p := newSmallNode(t)
 	b := new(scratch)
 	newScraper(p.output, nil, p.host.Self, nil).body(b, textFormat, true)
-	if len(b.points) == 0 || len(b.page.bytes) == 0 {
-		t.Fatalf("%d points and %d bytes", len(b.points), len(b.page.bytes))
+	if len(b.points) == 0 || len(b.body) == 0 {
+		t.Fatalf("%d points and %d bytes", len(b.points), len(b.body))
 	}
 	for i := range b.points {
 		if b.points[i].line != nil {

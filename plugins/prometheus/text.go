@@ -81,10 +81,13 @@ func (t *pageText) sameParts(other *pageText) bool {
 	return string(t.bytes[at:]) == string(other.bytes[otherAt:])
 }
 
+// of returns a number.
+func (t *pageText) of(i int) []byte { return t.bytes[t.numbers[i].from:t.numbers[i].to] }
+
 // copyNumber appends a number of another text.
 func (t *pageText) copyNumber(other *pageText, i int) {
-	from, n := len(t.bytes), other.numbers[i]
-	t.bytes = append(t.bytes, other.bytes[n.from:n.to]...)
+	from := len(t.bytes)
+	t.bytes = append(t.bytes, other.of(i)...)
 	t.numbers = append(t.numbers, span{from, len(t.bytes)})
 }
 
