@@ -3,6 +3,8 @@ package prometheus
 import (
 	"bytes"
 	stdgzip "compress/gzip"
+	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
@@ -10,6 +12,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,32 +21,40 @@ import (
 	"github.com/podjoule/podjoule/agent/measure"
 )
 
-// unpacked reads a file of gzip with every reader that there is.
-func unpacked(t testing.TB, packed []byte) string {
-	t.Helper()
+// unpack reads a file of gzip with the readers of the standard library and of Prometheus.
+func unpack(packed []byte) (string, error) {
 	r, err := stdgzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		t.Fatalf("compress/gzip: %v", err)
+		return "", fmt.Errorf("compress/gzip: %w", err)
 	}
 	got, err := io.ReadAll(r)
 	if err != nil {
-		t.Fatalf("compress/gzip: %v", err)
+		return "", fmt.Errorf("compress/gzip: %w", err)
 	}
-	other, err := gzip.NewReader(bytes.NewReader(packed)) // Prometheus' own
+	other, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		t.Fatalf("klauspost: %v", err)
+		return "", fmt.Errorf("klauspost: %w", err)
 	}
 	also, err := io.ReadAll(other)
 	if err != nil {
-		t.Fatalf("klauspost: %v", err)
+		return "", fmt.Errorf("klauspost: %w", err)
 	}
 	if string(also) != string(got) {
-		t.Error("two readers read different pages")
+		return "", errors.New("two readers read different pages")
 	}
-	return string(got)
+	return string(got), nil
 }
 
-// lines makes a text of parts, with a number after each but the last.
+func unpacked(t testing.TB, packed []byte) string {
+	t.Helper()
+	text, err := unpack(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// linesOf makes a text of parts, with a number after each but the last.
 func linesOf(parts []string, numbers func(int) string) *pageText {
 	t := new(pageText)
 	for i, part := range parts {
@@ -192,6 +203,52 @@ func TestPackedPages(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Several scrapers get whole pages of one moment while pods come and go.
+func TestPackedPagesAtOnce(t *testing.T) {
+	m := newMetrics()
+	p := openDefault(t, m.all()...)
+	var scrapers sync.WaitGroup
+	stop := make(chan struct{})
+	for _, accept := range []string{text, openMetrics, openMetrics, text} {
+		scrapers.Go(func() {
+			for {
+				w := get(t, p.host.Mux, "/metrics", http.Header{"Accept": {accept}, "Accept-Encoding": {"gzip"}})
+				page, err := unpack(w.Body.Bytes())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if pods := strings.Count(page, "podjoule_memory_usage_bytes{"); strings.Count(page, "podjoule_cpu_percent{") != 3*pods {
+					t.Errorf("a page with memory of %d pods and percent of others:\n%s", pods, page)
+				}
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		})
+	}
+	var pods []*pod
+	for i := range 60 {
+		if i%3 == 0 {
+			pods = append(pods, m.newPod("web-"+strconv.Itoa(i), "u-"+strconv.Itoa(i)))
+		}
+		p.next(t, func(b *measure.Batch) {
+			for j, x := range pods {
+				if x.sample(b); j == 0 && i%7 == 6 {
+					b.Retire(x.series()...)
+				}
+			}
+		})
+		if i%7 == 6 {
+			pods = pods[1:]
+		}
+	}
+	close(stop)
+	scrapers.Wait()
 }
 
 // The tool of the field reads it too, where it is there.
