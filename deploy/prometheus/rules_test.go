@@ -153,7 +153,7 @@ func TestScrapes(t *testing.T) {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	// The agents' label and port are those of the DaemonSet.
-	daemonSet := read(t, "../kubernetes/daemonset.yaml")
+	daemonSet := read(t, "../kubernetes/base/daemonset.yaml")
 	for file, texts := range map[string][]string{
 		"podmonitor.yaml": {"honorLabels: true", "app.kubernetes.io/name: podjoule", "port: metrics", "targetLabel: instance", "__meta_kubernetes_pod_node_name"},
 		"scrape.yaml":     {"honor_labels: true", "podjoule;metrics", "target_label: instance", "__meta_kubernetes_pod_node_name"},
