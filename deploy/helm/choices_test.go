@@ -8,6 +8,7 @@ import (
 
 // What a value asks for is what the pod gets.
 func TestChoices(t *testing.T) {
+	byNode := []any{map[string]any{"sourceLabels": []any{"__meta_kubernetes_pod_node_name"}, "targetLabel": "instance"}}
 	pod := func(o *objects) corev1.PodSpec { return o.DaemonSet.Spec.Template.Spec }
 	tests := []struct {
 		name, values string
@@ -57,14 +58,14 @@ func TestChoices(t *testing.T) {
 			endpoint := o.ServiceMonitor["spec"].(map[string]any)["endpoints"].([]any)[0]
 			probe := pod(o).Containers[0].ReadinessProbe.HTTPGet
 			return []any{pod(o).Volumes[3].Secret.SecretName, agent["web_config_file"], string(probe.Scheme), endpoint}
-		}, []any{"tls", "/etc/podjoule-web/w.yml", "HTTPS", map[string]any{"port": "metrics", "honorLabels": true, "scheme": "https", "interval": "5s"}}},
+		}, []any{"tls", "/etc/podjoule-web/w.yml", "HTTPS", map[string]any{"port": "metrics", "honorLabels": true, "relabelings": byNode, "scheme": "https", "interval": "5s"}}},
 		{"passwords", "web: {secret: tls, scheme: https, probes: tcp}", func(o *objects) any {
 			c := pod(o).Containers[0]
 			return []any{c.LivenessProbe.HTTPGet == nil, c.LivenessProbe.TCPSocket.Port.String(), c.ReadinessProbe.TCPSocket.Port.String()}
 		}, []any{true, "metrics", "metrics"}},
 		{"another page", "podMonitor: {enabled: true}\nconfig: {plugins: {prometheus: {path: /m}}}", func(o *objects) any {
 			return o.PodMonitor["spec"].(map[string]any)["podMetricsEndpoints"]
-		}, []any{map[string]any{"port": "metrics", "honorLabels": true, "path": "/m"}}},
+		}, []any{map[string]any{"port": "metrics", "honorLabels": true, "relabelings": byNode, "path": "/m"}}},
 		{"a policy for the kubelet", "discovery: kubelet\nnetworkPolicy: {enabled: true}", func(o *objects) any {
 			return o.Policy.Spec.Egress[0].Ports[0].Port.String()
 		}, "10250"},

@@ -27,17 +27,25 @@ type serviceMonitor struct {
 }
 
 type endpoint struct {
-	Port        string `json:"port"`
-	HonorLabels bool   `json:"honorLabels"`
+	Port        string       `json:"port"`
+	HonorLabels bool         `json:"honorLabels"`
+	Relabelings []relabeling `json:"relabelings"`
 }
 
-// Prometheus finds every agent by its port's name, once, and keeps the namespace that the
-// agent tells.
+type relabeling struct {
+	SourceLabels []string `json:"sourceLabels"`
+	TargetLabel  string   `json:"targetLabel"`
+}
+
+// Prometheus finds every agent by its port's name, once, keeps the namespace that the agent
+// tells, and calls the agent by its node, as the dashboard does.
 func TestMonitors(t *testing.T) {
 	m := build(t, composed(t, "", "pod-monitor", "service-monitor"))
 	pod := m.DaemonSet.Spec.Template.Labels
 	ours := metav1.LabelSelector{MatchLabels: pod}
-	scraped := []endpoint{{Port: "metrics", HonorLabels: true}}
+	scraped := []endpoint{{Port: "metrics", HonorLabels: true, Relabelings: []relabeling{
+		{SourceLabels: []string{"__meta_kubernetes_pod_node_name"}, TargetLabel: "instance"},
+	}}}
 	want(t, "port", "metrics", container(t, m).Ports[0].Name)
 	if len(m.PodMonitors) != 1 || len(m.ServiceMonitors) != 1 || len(m.Services) != 1 {
 		t.Fatalf("%d monitors of pods, %d of services, %d services, want one each", len(m.PodMonitors), len(m.ServiceMonitors), len(m.Services))

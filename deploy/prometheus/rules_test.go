@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +24,6 @@ metadata:
   namespace: podjoule
   labels:
     app.kubernetes.io/name: podjoule
-    release: kube-prometheus-stack
 spec:
 `
 
@@ -147,15 +147,22 @@ func TestScrapes(t *testing.T) {
 		APIVersion string   `json:"apiVersion"`
 		Kind       string   `json:"kind"`
 		Resources  []string `json:"resources"`
+		Components []string `json:"components"`
+		Labels     []struct {
+			Pairs map[string]string `json:"pairs"`
+		} `json:"labels"`
 	}
 	strict(t, read(t, "kustomization.yaml"), &kustomization)
-	if diff := cmp.Diff([]string{"podmonitor.yaml", "prometheusrule.yaml"}, kustomization.Resources); diff != "" {
+	if diff := cmp.Diff([]string{"prometheusrule.yaml", "../kubernetes/components/pod-monitor"}, slices.Concat(kustomization.Resources, kustomization.Components)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+	if len(kustomization.Labels) != 1 || kustomization.Labels[0].Pairs["release"] != "kube-prometheus-stack" {
+		t.Errorf("labels %v, want that by which kube-prometheus-stack finds them", kustomization.Labels)
 	}
 	// The agents' label and port are those of the DaemonSet.
 	daemonSet := read(t, "../kubernetes/base/daemonset.yaml")
 	for file, texts := range map[string][]string{
-		"podmonitor.yaml": {"honorLabels: true", "app.kubernetes.io/name: podjoule", "port: metrics", "targetLabel: instance", "__meta_kubernetes_pod_node_name"},
+		"../kubernetes/components/pod-monitor/podmonitor.yaml": {"honorLabels: true", "app.kubernetes.io/name: podjoule", "port: metrics", "targetLabel: instance", "__meta_kubernetes_pod_node_name"},
 		"scrape.yaml":     {"honor_labels: true", "podjoule;metrics", "target_label: instance", "__meta_kubernetes_pod_node_name"},
 	} {
 		text := read(t, file)
