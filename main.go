@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/go-logr/logr"
@@ -25,7 +24,6 @@ const (
 )
 
 func main() {
-	collectEarly(os.Getenv("GOGC"))
 	// What client-go would log by itself, some of it with what a credential
 	// plugin printed, comes back as errors too.
 	klog.SetLogger(logr.Discard())
@@ -35,15 +33,6 @@ func main() {
 	if err := newCommand().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(exitStatus(err))
-	}
-}
-
-// collectEarly collects garbage when the heap has grown by half instead of to twice its
-// size, unless GOGC says otherwise. The agent lives on few megabytes on each node, and makes little
-// garbage: that much less is resident, for next to no time.
-func collectEarly(gogc string) {
-	if gogc == "" {
-		debug.SetGCPercent(50)
 	}
 }
 

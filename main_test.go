@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -138,20 +137,5 @@ func TestBuiltinIsInPipelineOrder(t *testing.T) {
 	}
 	if !seen[defaultOutput] {
 		t.Errorf("the default output %q is not listed", defaultOutput)
-	}
-}
-
-func TestCollectEarly(t *testing.T) {
-	before := debug.SetGCPercent(100)
-	t.Cleanup(func() { debug.SetGCPercent(before) })
-	for _, tt := range []struct {
-		gogc string
-		want int
-	}{{"200", 100}, {"off", 100}, {"", 50}} {
-		debug.SetGCPercent(100)
-		collectEarly(tt.gogc)
-		if got := debug.SetGCPercent(100); got != tt.want {
-			t.Errorf("GOGC=%q: the heap grows by %d %%, want %d %%", tt.gogc, got, tt.want)
-		}
 	}
 }
