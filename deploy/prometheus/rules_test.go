@@ -163,7 +163,7 @@ func TestScrapes(t *testing.T) {
 	daemonSet := read(t, "../kubernetes/base/daemonset.yaml")
 	for file, texts := range map[string][]string{
 		"../kubernetes/components/pod-monitor/podmonitor.yaml": {"honorLabels: true", "app.kubernetes.io/name: podjoule", "port: metrics", "targetLabel: instance", "__meta_kubernetes_pod_node_name"},
-		"scrape.yaml":     {"honor_labels: true", "podjoule;metrics", "target_label: instance", "__meta_kubernetes_pod_node_name"},
+		"scrape.yaml": {"honor_labels: true", "podjoule;metrics", "target_label: instance", "__meta_kubernetes_pod_node_name"},
 	} {
 		text := read(t, file)
 		strict(t, text, new(any))
