@@ -6,6 +6,8 @@ SHELL := bash
 
 # What `podjoule version` prints; where git does not know, the Go tool's note.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 
 .PHONY: help
 help: ## list the targets
@@ -13,7 +15,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build the static binary bin/podjoule
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/podjoule .
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)' -o bin/podjoule .
 
 # For another tag or fewer platforms: make image IMAGE=registry.example/podjoule:v1 PLATFORMS=linux/amd64
 IMAGE ?= podjoule:dev

@@ -61,14 +61,16 @@ and energy the pod used.
   podjoule run --config FILE        measure this node`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // there is one of ours
 		Args:              noArguments,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see: %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(runCommand(), demoCommand(), powerCommand(), configCommand(), pluginsCommand(), versionCommand(), simulatedPodCommand())
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	root.AddCommand(runCommand(), demoCommand(), powerCommand(), configCommand(), pluginsCommand(), completionCommand(), versionCommand(),
+		simulatedPodCommand())
 	return root
 }
 
@@ -78,37 +80,4 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	return usageError{fmt.Errorf("%s: unknown argument %q; see: %s --help", cmd.CommandPath(), args[0], cmd.CommandPath())}
-}
-
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "podjoule", currentVersion())
-			return err
-		},
-	}
-}
-
-func pluginsCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "plugins",
-		Short: "List the plugins and the metrics that they make",
-		Args:  noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			for _, p := range builtin() {
-				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%-10s  %-9s  %s\n", p.Name, p.Role, p.Doc); err != nil {
-					return err
-				}
-				for _, m := range p.Metrics {
-					if _, err := fmt.Fprintf(cmd.OutOrStdout(), "    %-42s %-5s  %-5s  %s\n", m.Name, m.Kind, m.Unit, m.Help); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
-		},
-	}
 }

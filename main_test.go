@@ -81,6 +81,9 @@ func TestExitStatus(t *testing.T) {
 	f(2, "--nope", "run", "--nope")
 	f(2, `"nope"`, "nope")
 	f(2, `"extra"`, "version", "extra")
+	f(2, `"ksh"`, "completion", "ksh")
+	f(2, "bash, fish, zsh", "completion")
+	f(2, `unknown plugin "nope"; known are k8s, rapl`, "plugins", "rapl", "nope")
 	f(2, "config default", "run", "--config", filepath.Join(t.TempDir(), "absent.toml"))
 	f(2, "config.toml", "run")
 	f(2, "--for", "demo", "--for", "-1s")
@@ -114,6 +117,9 @@ func TestVersionAndPlugins(t *testing.T) {
 		if !strings.Contains(stdout, p.Name+" ") || !strings.Contains(stdout, p.Doc) {
 			t.Errorf("plugins: status %d, %q is missing", status, p.Name)
 		}
+	}
+	if _, some, _ := finish(t, program(t, "plugins", "csv", "k8s")); !strings.HasPrefix(some, "k8s ") || !strings.Contains(some, "\ncsv ") || strings.Contains(some, "\nrapl ") {
+		t.Errorf("plugins csv k8s: %q", some)
 	}
 }
 

@@ -25,7 +25,11 @@ func runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Measure this node until a signal comes",
-		Args:  noArguments,
+		Long: `Run measures this node, and exports what its configuration says, until a signal
+comes: SIGTERM and SIGINT end it with one last tick, so that the last window is
+delivered, and a second one ends it at once. SIGHUP has it read the configuration
+again. Logs go to the standard error.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(file)
 			if err != nil {
@@ -67,7 +71,9 @@ func configCommand() *cobra.Command {
 	check := &cobra.Command{
 		Use:   "check",
 		Short: "Check a configuration and say what it turns on",
-		Args:  noArguments,
+		Long: `Check reads a configuration as run does, and says which plugins it turns on, or
+with file, line and key what is wrong with it. Nothing is started.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(file)
 			if err != nil {
@@ -106,6 +112,12 @@ func configFlag(cmd *cobra.Command, file *string) {
 		standard = fromEnv
 	}
 	cmd.Flags().StringVarP(file, "config", "c", standard, "configuration `file`; $"+configVariable+" sets the default")
+	completeFlag(cmd, "config", completeConfig)
+}
+
+// completeConfig completes the names of configurations.
+func completeConfig(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return []cobra.Completion{"toml"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
 func loadConfig(file string) (*agent.Config, error) {
