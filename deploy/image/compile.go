@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // platforms are those that images are built for, and what their programs say in ELF.
@@ -18,7 +19,7 @@ func platforms() map[string]elf.Machine {
 
 // compile builds the agent of a checkout into a file, with nothing in it of the folder, of
 // the machine, or of the settings of who builds it.
-func compile(ctx context.Context, source, platform, version, file string) error {
+func compile(ctx context.Context, source, platform string, from origin, file string) error {
 	if _, known := platforms()[platform]; !known {
 		return fmt.Errorf("the platform %q is not known: want linux/amd64 or linux/arm64", platform)
 	}
@@ -27,7 +28,7 @@ func compile(ctx context.Context, source, platform, version, file string) error 
 	if err != nil {
 		return fmt.Errorf("find the folder to work in: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version="+version, "-o", file, ".")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", from.linked(), "-o", file, ".")
 	cmd.Dir = source
 	own := []string{"GOFLAGS", "GOEXPERIMENT", "GODEBUG", "GOROOT"}
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(set string) bool {
@@ -42,6 +43,11 @@ func compile(ctx context.Context, source, platform, version, file string) error 
 		err = fmt.Errorf("what was built for %s is for %s", platform, built)
 	}
 	return err
+}
+
+// linked are the linker's flags, among them what "podjoule version" says of the origin.
+func (from origin) linked() string {
+	return "-s -w -X main.version=" + from.version + " -X main.commit=" + from.revision + " -X main.date=" + from.created.Format(time.RFC3339)
 }
 
 // platformOf tells what a program runs on. It has to need nothing else: there is nothing

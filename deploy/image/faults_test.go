@@ -87,6 +87,7 @@ func TestWhatIsWrong(t *testing.T) {
 	f([]string{"nonsense", broken}, append(order1(), "-source", broken, "-platforms", "linux/amd64")...)
 	f([]string{"-version", "-revision", "-created", broken}, "-source", broken)
 	f([]string{`"v1 -X main.main=1"`}, "-version", "v1 -X main.main=1", "-revision", "x", "-created", "1")
+	f([]string{`"x -X main.main=1"`}, "-version", "v1", "-revision", "x -X main.main=1", "-created", "1")
 	f([]string{`"yesterday"`, "SOURCE_DATE_EPOCH"}, "-version", "v1", "-revision", "x", "-created", "yesterday")
 	f([]string{`"-1"`, "seconds"}, "-version", "v1", "-revision", "x", "-created", "-1")
 	f([]string{"nosuch"}, "-binary", good, "-o", filepath.Join(folder, "nosuch", "image.tar"))

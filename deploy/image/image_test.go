@@ -150,8 +150,10 @@ func checkProgram(t *testing.T, content []byte, platform string) {
 	}
 	if platform == runtime.GOOS+"/"+runtime.GOARCH {
 		version, err := program(t, file, "version")
-		if err != nil || !strings.Contains(version, "v1.2.3") {
-			t.Errorf("podjoule version: %q, %v", version, err)
+		for _, want := range []string{"v1.2.3", "0123456789abcdef0123456789abcdef01234567", "2026-07-01T10:00:00Z"} {
+			if err != nil || !strings.Contains(version, want) {
+				t.Errorf("podjoule version: %q, %v, want %s in it", version, err, want)
+			}
 		}
 	}
 }

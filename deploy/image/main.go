@@ -112,7 +112,7 @@ func (o *order) parts(ctx context.Context, work string) ([]part, error) {
 	for platform := range strings.SplitSeq(o.platforms, ",") {
 		p := part{platform: strings.TrimSpace(platform), name: "podjoule", user: o.user, port: "9464/tcp", certificates: certificates, from: from}
 		file := filepath.Join(work, strings.ReplaceAll(p.platform, "/", "-"))
-		if err := compile(ctx, o.source, p.platform, from.version, file); err != nil {
+		if err := compile(ctx, o.source, p.platform, from, file); err != nil {
 			return nil, err
 		}
 		if p.binary, err = os.ReadFile(file); err != nil {

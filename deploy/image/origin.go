@@ -37,6 +37,9 @@ func (o *order) origin(ctx context.Context) (origin, error) {
 			return from, fmt.Errorf("find the commit of %s: %w; %s", o.source, err, remedy)
 		}
 	}
+	if !versions().MatchString(from.revision) {
+		return from, fmt.Errorf("the revision %q: want letters, digits, and any of .+_/-", from.revision)
+	}
 	seconds := o.epoch
 	if seconds == "" {
 		var err error
@@ -52,7 +55,7 @@ func (o *order) origin(ctx context.Context) (origin, error) {
 	return from, nil
 }
 
-// versions are those that reach the linker as they are.
+// versions are those that reach the linker as they are; revisions are like them.
 func versions() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Za-z.+_/-]+$`) }
 
 // git asks about a folder and returns the answer without white space around it.
