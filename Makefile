@@ -17,6 +17,10 @@ help: ## list the targets
 build: ## build the static binary bin/podjoule
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)' -o bin/podjoule .
 
+.PHONY: man
+man: ## write the man pages into dist/man; to read one: man -l dist/man/podjoule.1
+	SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)}" go run -ldflags '-X main.version=$(VERSION)' . man dist/man
+
 # For another tag or fewer platforms: make image IMAGE=registry.example/podjoule:v1 PLATFORMS=linux/amd64
 IMAGE ?= podjoule:dev
 PLATFORMS ?= linux/amd64,linux/arm64

@@ -70,7 +70,7 @@ and energy the pod used.
 	})
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.AddCommand(runCommand(), demoCommand(), powerCommand(), configCommand(), pluginsCommand(), completionCommand(), versionCommand(),
-		simulatedPodCommand())
+		manCommand(), simulatedPodCommand())
 	return root
 }
 

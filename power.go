@@ -48,6 +48,7 @@ with 0 when it could look, also where there is nothing to read.`,
 	cmd.Flags().StringVarP(&file, "config", "c", os.Getenv(configVariable),
 		"configuration `file`; none is all defaults, $"+configVariable+" sets another")
 	completeFlag(cmd, "config", completeConfig)
+	annotate(cmd, "config", "")
 	cmd.Flags().DurationVar(&length, "for", time.Second, "how `long` to read")
 	return cmd
 }

@@ -113,6 +113,12 @@ func configFlag(cmd *cobra.Command, file *string) {
 	}
 	cmd.Flags().StringVarP(file, "config", "c", standard, "configuration `file`; $"+configVariable+" sets the default")
 	completeFlag(cmd, "config", completeConfig)
+	annotate(cmd, "config", "config.toml")
+}
+
+// annotate says the default that a flag has when the environment does not set it.
+func annotate(cmd *cobra.Command, flag, standard string) {
+	cmd.Flags().Lookup(flag).Annotations = map[string][]string{standardAnnotation: {standard}}
 }
 
 // completeConfig completes the names of configurations.
