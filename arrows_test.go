@@ -41,6 +41,7 @@ func arrows() map[string][]string {
 		"deploy/kubernetes":       nil,
 		"deploy/prometheus":       nil,
 		"deploy/grafana":          nil,
+		"deploy/systemd":          nil,
 		"scripts/specpower":       nil,
 		"accuracy":                append([]string{"plugins/attribution", "plugins/k8s", "plugins/rapl", "cgroup"}, contract...),
 		"docs":                    append([]string{"plugins/k8s", "cgroup", "token"}, contract...),

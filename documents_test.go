@@ -155,7 +155,8 @@ func TestDocumentsConfigurations(t *testing.T) {
 // Links of documents lead somewhere: to files, and to headings where they name one.
 func TestDocumentsLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	for _, file := range append(documents(t), "CONTRIBUTING.md", "CHANGELOG.md", "deploy/kubernetes/README.md", "deploy/grafana/README.md", "deploy/prometheus/README.md") {
+	for _, file := range append(documents(t), "CONTRIBUTING.md", "CHANGELOG.md", "deploy/kubernetes/README.md", "deploy/grafana/README.md", "deploy/prometheus/README.md",
+		"deploy/systemd/README.md") {
 		text := withoutBlocks(readDocument(t, file))
 		for _, found := range link.FindAllStringSubmatch(text, -1) {
 			target, anchor, _ := strings.Cut(found[1], "#")
