@@ -28,11 +28,12 @@ func TestAnHoursOutage(t *testing.T) {
 
 func anHourAway(t *testing.T, version, dir string) {
 	const (
-		leaves = 300 // ticks of a second
-		comes  = leaves + 3600
-		ticks  = comes + 300
+		every  = 5 * time.Second
+		leaves = 60 // ticks
+		comes  = leaves + int(time.Hour/every)
+		ticks  = comes + 60
 		series = 3
-		bound  = 100_000
+		bound  = 20_000
 	)
 	n := newNode()
 	r := newHandler(t)
@@ -65,7 +66,7 @@ func anHourAway(t *testing.T, version, dir string) {
 		if files := sizeOf(t, dir); dir != "" && (files > bound || files != waiting) {
 			t.Fatalf("tick %d: %d bytes are in the folder and %d are told, the bound is %d", i, files, waiting, bound)
 		}
-		time.Sleep(time.Second)
+		time.Sleep(every)
 	}
 	synctest.Wait()
 	if err := out.Ready(); err != nil {
