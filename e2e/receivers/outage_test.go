@@ -14,9 +14,9 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 )
 
-// outage is how long the Collector is away. With ticks of 100 ms, it is 60 of them, and three
-// attempts to deliver come to nothing; the next one comes soon after.
-const outage = 6 * time.Second
+// outage is how long the Collector is away. With ticks of 100 ms it is 120 of them, as two
+// minutes are with ticks of a second, and several attempts to deliver come to nothing.
+const outage = 12 * time.Second
 
 // A21, A24: a Collector goes away and comes back. All that was measured meanwhile arrives,
 // once, also what a pod used that lived only then, and the last window before the end.
