@@ -55,6 +55,24 @@ func TestAgentCosts(t *testing.T) {
 		l.end()
 	}
 	checkSection(t, "agent", "make bench", agentSection(rows))
+	checkLimits(t, rows)
+}
+
+// checkLimits holds what each output costs by the second against its limit: so many times
+// the bare reading, and so many bytes resident.
+func checkLimits(t *testing.T, rows []*load) {
+	const resident = 30 << 20
+	floor := rows[0].share()
+	for _, l := range rows {
+		times, limited := map[string]float64{"prometheus": 2, "otlp": 2.5}[l.name]
+		if !limited || l.every != time.Second {
+			continue
+		}
+		if got := l.share() / floor; got > times || l.resident >= resident {
+			t.Errorf("%s: %.2f times the bare reading and %.1f MiB, want %.1f at most, and less than %d MiB",
+				l.name, got, float64(l.resident)/(1<<20), times, resident>>20)
+		}
+	}
 }
 
 // fullNodeOfCgroups is a node of real cgroups, of which an API server knows the pods.
