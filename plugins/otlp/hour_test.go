@@ -1,8 +1,6 @@
 package otlp
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -59,7 +57,7 @@ func anHourAway(t *testing.T, protocol, dir string) {
 		if fullest = max(fullest, waiting); waiting > bound {
 			t.Fatalf("tick %d: %d bytes wait, the bound is %d", n, waiting, bound)
 		}
-		if files := sizeOf(t, dir); dir != "" && (files > bound || files != waiting) {
+		if files := plugintest.QueueSize(t, dir); dir != "" && (files > bound || files != waiting) {
 			t.Fatalf("tick %d: %d bytes are in the folder and %d are told, the bound is %d", n, files, waiting, bound)
 		}
 		pass(tick)
@@ -86,22 +84,4 @@ func anHourAway(t *testing.T, protocol, dir string) {
 	if got := host.Counter(t, "podjoule.otlp.points"); got != int64(len(want)) {
 		t.Errorf("%d points are counted as delivered, want %d", got, len(want))
 	}
-}
-
-// sizeOf returns the bytes of all files of a queue in a folder.
-func sizeOf(t *testing.T, dir string) int {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	size := 0
-	for _, path := range files {
-		info, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		size += int(info.Size())
-	}
-	return size
 }

@@ -2,8 +2,6 @@ package remotewrite
 
 import (
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,7 +61,7 @@ func anHourAway(t *testing.T, version, dir string) {
 		if fullest = max(fullest, waiting); waiting > bound {
 			t.Fatalf("tick %d: %d bytes wait, the bound is %d", i, waiting, bound)
 		}
-		if files := sizeOf(t, dir); dir != "" && (files > bound || files != waiting) {
+		if files := plugintest.QueueSize(t, dir); dir != "" && (files > bound || files != waiting) {
 			t.Fatalf("tick %d: %d bytes are in the folder and %d are told, the bound is %d", i, files, waiting, bound)
 		}
 		time.Sleep(every)
@@ -109,22 +107,4 @@ func anHourAway(t *testing.T, version, dir string) {
 		t.Errorf("%d samples arrived and %d are dropped of %d; %d are counted as taken",
 			sum, lost, series*ticks, host.Counter(t, "podjoule.remotewrite.samples"))
 	}
-}
-
-// sizeOf returns the bytes of all files of a queue in a folder.
-func sizeOf(t *testing.T, dir string) int {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	size := 0
-	for _, path := range files {
-		info, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		size += int(info.Size())
-	}
-	return size
 }
