@@ -17,6 +17,7 @@ import (
 // agent on this node that measures every pod.
 func TestChart(t *testing.T) {
 	onThisMachine(t, "kube-apiserver")
+	t.Parallel()
 	const namespace = "podjoule-chart"
 	kubectl(t, "create", "namespace", namespace)
 	t.Cleanup(func() { kubectl(t, "delete", "namespace", namespace) })

@@ -126,7 +126,7 @@ const limit = 5 * time.Minute
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(limit); !holds(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); !holds(); time.Sleep(pace() / 4) {
 		if time.Now().After(deadline) {
 			t.Fatalf("after %v still not: %s", limit, what)
 		}
@@ -147,7 +147,7 @@ func seldom(t *testing.T, what string, holds func() bool) {
 // agree waits until two readings of the same thing are equal.
 func agree(t *testing.T, what string, read func() (got, want string)) {
 	t.Helper()
-	for deadline := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(pace() / 4) {
 		got, want := read()
 		if got == want {
 			return

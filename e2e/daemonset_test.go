@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -18,7 +18,7 @@ func TestDaemonSet(t *testing.T) {
 	t.Parallel()
 	burner := runningPod(t, "scraped.yaml", "scraped")
 	findGroup(t, burner.cgroup()).stop(t) // from the agent's first window on
-	self := deploy(t)
+	self := base.deploy(t, ".")
 	address := "http://" + self.Status.PodIP + ":9464"
 	checkConfined(t, self, "base")
 	checkNames(t, address, self)
@@ -37,56 +37,63 @@ func TestDaemonSet(t *testing.T) {
 	if emulated() { // where each pod takes ten seconds, and the rest is the API server's
 		return
 	}
-	t.Run("a right is missing", func(t *testing.T) { rightIsMissing(t, burner) })
-	t.Run("overlays", func(t *testing.T) { everyOverlay(t, self) })
+	t.Run("a right is missing", func(t *testing.T) {
+		t.Parallel()
+		rightIsMissing(t, burner)
+	})
+	t.Run("overlays", func(t *testing.T) {
+		t.Parallel()
+		everyOverlay(t)
+	})
 }
 
-// deploy applies the manifests and returns the agent's pod on this node.
-func deploy(t *testing.T) pod {
+// installation is where a DaemonSet is: several can be there at once.
+type installation struct{ namespace, name string }
+
+// base is where the manifests have it.
+var base = installation{"podjoule", "podjoule"}
+
+// deploy applies a folder of the manifests and returns the agent's pod on this node.
+func (i installation) deploy(t *testing.T, of string) pod {
 	t.Helper()
 	importAgent(t)
-	folder := overlay(t, ".")
+	folder := i.folder(t, of)
 	t.Cleanup(func() { kubectl(t, "delete", "--ignore-not-found", "--timeout=120s", "-k", folder) })
 	t.Cleanup(func() {
-		if t.Failed() {
-			out, _ := exec.Command("kubectl", "get", "events", "-n", "podjoule").CombinedOutput()
-			t.Logf("events of the agent's pods:\n%s", out)
+		if !t.Failed() {
+			return
+		}
+		for _, args := range [][]string{{"get", "events"}, {"logs", "-l", "app.kubernetes.io/name=podjoule", "--tail=-1"}} {
+			out, _ := exec.Command("kubectl", append(args, "-n", i.namespace)...).CombinedOutput()
+			t.Logf("kubectl %v:\n%s", args, out)
 		}
 	})
-	kubectl(t, "apply", "-k", folder)
-	return awaitAgent(t, "")
+	kubectl(t, "apply", "--server-side", "-k", folder)
+	return i.awaitAgent(t)
 }
 
-// awaitAgent waits until one agent of the DaemonSet runs on this node, and is not the one
-// that has a UID.
-func awaitAgent(t *testing.T, old string) pod {
+// awaitAgent waits until the DaemonSet's agent runs on this node.
+func (i installation) awaitAgent(t *testing.T) pod {
 	t.Helper()
 	var found []pod
-	seldom(t, "the agent's pod on this node is ready", func() bool {
-		found = podsAt(t, "namespaces/podjoule/pods?labelSelector=app.kubernetes.io/name=podjoule&fieldSelector=spec.nodeName="+nodeName)
-		return len(found) == 1 && found[0].ready() && found[0].Metadata.UID != old
+	seldom(t, "the agent's pod of "+i.namespace+" on this node is ready", func() bool {
+		found = podsAt(t, "namespaces/"+i.namespace+"/pods?labelSelector=app.kubernetes.io/name=podjoule&fieldSelector=spec.nodeName="+nodeName)
+		return len(found) == 1 && found[0].ready()
 	})
 	return found[0]
 }
 
-// importAgent gives the runtime the agent's image.
+// importAgent gives the runtime the agent's image once, which stays for all tests.
 func importAgent(t *testing.T) {
 	t.Helper()
-	images := func() []string { return strings.Fields(ctr(t, "images", "ls", "-q")) }
-	before := images()
-	ctr(t, "images", "import", stateFile(t, "podjoule.tar"))
-	t.Cleanup(func() {
-		for _, image := range images() { // under its name and under its digest
-			if !slices.Contains(before, image) {
-				ctr(t, "images", "rm", image)
-			}
-		}
-	})
+	oneImport.Do(func() { ctr(t, "images", "import", stateFile(t, "podjoule.tar")) })
 }
 
-// overlay is a folder that adds to one of the manifests' folders what a cluster's DNS would
-// answer, as there is none here.
-func overlay(t *testing.T, of string) string {
+var oneImport sync.Once
+
+// folder is one that adds to one of the manifests' folders what a cluster's DNS would
+// answer, as there is none here, and where the installation is, if not in its usual place.
+func (i installation) folder(t *testing.T, of string) string {
 	t.Helper()
 	folder := t.TempDir()
 	manifests, err := filepath.Abs(filepath.Join("../deploy/kubernetes", of))
@@ -96,7 +103,11 @@ func overlay(t *testing.T, of string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(folder, "kustomization.yaml"), fmt.Sprintf(`resources: [%s]
+	var place string
+	if i != base {
+		place = fmt.Sprintf("namespace: %s\nnameSuffix: %s\n", i.namespace, strings.TrimPrefix(i.name, base.name))
+	}
+	write(t, filepath.Join(folder, "kustomization.yaml"), place+fmt.Sprintf(`resources: [%s]
 patches:
 - target: {kind: DaemonSet}
   patch: |

@@ -4,7 +4,9 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -78,19 +80,46 @@ func (g group) file(controller, name string) string {
 	return filepath.Join(cgroupfs, controller, g.path, name)
 }
 
+// openCounter is the CPU time that the kernel counts of a group, to be read again and again.
+type openCounter struct {
+	file *os.File
+	key  string // before the number
+	unit uint64 // in nanoseconds
+}
+
+func (g group) open() (*openCounter, error) {
+	c := &openCounter{unit: 1}
+	name := g.file("cpuacct", "cpuacct.usage")
+	if version2() {
+		name, c.key, c.unit = g.file("", "cpu.stat"), "usage_usec ", 1000
+	}
+	var err error
+	c.file, err = os.Open(name)
+	return c, err
+}
+
+func (c *openCounter) close() { c.file.Close() }
+
+// read returns the nanoseconds so far. It fails when the group is gone.
+func (c *openCounter) read() (uint64, error) {
+	b := make([]byte, 64) // the number is at the beginning
+	n, err := c.file.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(b[:n]), "\n")
+	counted, err := strconv.ParseUint(strings.TrimPrefix(line, c.key), 10, 64)
+	return c.unit * counted, err
+}
+
 // counter is the CPU time that the kernel counted so far, in nanoseconds.
 func (g group) counter() (uint64, error) {
-	file, key, unit := g.file("cpuacct", "cpuacct.usage"), "", uint64(1)
-	if version2() {
-		file, key, unit = g.file("", "cpu.stat"), "usage_usec ", 1000
-	}
-	b, err := os.ReadFile(file)
+	c, err := g.open()
 	if err != nil {
 		return 0, err
 	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	n, err := strconv.ParseUint(strings.TrimPrefix(line, key), 10, 64)
-	return unit * n, err
+	defer c.close()
+	return c.read()
 }
 
 // cpu is the counter of a group that has to be there.

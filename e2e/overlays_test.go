@@ -15,9 +15,9 @@ import (
 	"testing"
 )
 
-// everyOverlay has the API server look at each overlay, and runs each in its turn on the
-// node, where it has to become ready and to measure every pod.
-func everyOverlay(t *testing.T, last pod) {
+// everyOverlay installs each overlay in a namespace of its own, beside the others. Each has
+// to be taken by the API server, to become ready and to measure every pod of the node.
+func everyOverlay(t *testing.T) {
 	apply(t, "monitors.yaml")
 	kubectl(t, "wait", "--for=condition=Established", "--timeout=60s", "crd/podmonitors.monitoring.coreos.com", "crd/servicemonitors.monitoring.coreos.com")
 	entries, err := os.ReadDir("../deploy/kubernetes/overlays")
@@ -27,37 +27,31 @@ func everyOverlay(t *testing.T, last pod) {
 	received := receiver(t)
 	for _, entry := range entries {
 		t.Run(entry.Name(), func(t *testing.T) {
-			folder := overlay(t, filepath.Join("overlays", entry.Name()))
-			kubectl(t, "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", folder)
-			kubectl(t, "apply", "-k", folder)
-			t.Cleanup(func() {
-				if t.Failed() {
-					t.Logf("its log: %s", kubectl(t, "logs", "-n", "podjoule", "-l", "app.kubernetes.io/name=podjoule", "--tail=-1"))
-				}
-			})
-			last = awaitAgent(t, last.Metadata.UID)
-			checkConfined(t, last, entry.Name())
-			address := "http://" + last.Status.PodIP + ":9464"
-			if entry.Name() == "otlp" {
-				received.awaitPods(t)
-				checkQueue(t)
-			} else {
-				checkNames(t, address, last)
-			}
-			checkReadyz(t, address, entry.Name())
-			if entry.Name() == "kubelet" {
-				t.Run("without the right", func(t *testing.T) {
-					lone(t, "without-nodes-pods", func(spec, _ tree) { spec["serviceAccountName"] = "default" })
-					awaitReadyz(t, "without-nodes-pods", []string{"403", "the verb get on the resource nodes/pods"})
-				})
-				t.Run("without the address", func(t *testing.T) {
-					lone(t, "without-node-ip", func(_, container tree) {
-						container["env"] = container["env"].([]any)[:0]
-					})
-					awaitEnded(t, "without-node-ip", 2, []string{"not set"})
-				})
-			}
+			t.Parallel()
+			checkOverlay(t, entry.Name(), received)
 		})
+	}
+}
+
+func checkOverlay(t *testing.T, name string, received *inbox) {
+	i := installation{base.namespace + "-" + name, base.name + "-" + name}
+	self := i.deploy(t, filepath.Join("overlays", name))
+	checkConfined(t, self, name)
+	address := "http://" + self.Status.PodIP + ":9464"
+	if name == "otlp" {
+		received.awaitPods(t)
+		i.checkQueue(t)
+	} else {
+		checkNames(t, address, self)
+	}
+	checkReadyz(t, address, name)
+	if name == "kubelet" {
+		i.lone(t, "without-nodes-pods", func(spec, _ tree) { spec["serviceAccountName"] = "default" })
+		i.lone(t, "without-node-ip", func(_, container tree) {
+			container["env"] = container["env"].([]any)[:0]
+		})
+		i.awaitReadyz(t, "without-nodes-pods", []string{"403", "the verb get on the resource nodes/pods"})
+		i.awaitEnded(t, "without-node-ip", 2, []string{"not set"})
 	}
 }
 
@@ -74,10 +68,10 @@ func checkReadyz(t *testing.T, address, name string) {
 }
 
 // checkQueue has an agent whose queue has no folder say so.
-func checkQueue(t *testing.T) {
+func (i installation) checkQueue(t *testing.T) {
 	t.Helper()
-	lone(t, "without-queue", func(spec, container tree) { unmount(spec, container, "queue") })
-	awaitEnded(t, "without-queue", 1, []string{"queue_dir"})
+	i.lone(t, "without-queue", func(spec, container tree) { unmount(spec, container, "queue") })
+	i.awaitEnded(t, "without-queue", 1, []string{"queue_dir"})
 }
 
 // inbox is what a receiver of OTLP was sent.

@@ -37,12 +37,12 @@ func rightIsMissing(t *testing.T, known pod) {
 		t.Run(missing.name, func(t *testing.T) {
 			t.Parallel()
 			name := "without-" + missing.name
-			lone(t, name, missing.take)
+			base.lone(t, name, missing.take)
 			if missing.status != 0 {
-				awaitEnded(t, name, missing.status, missing.says)
+				base.awaitEnded(t, name, missing.status, missing.says)
 				return
 			}
-			address := awaitReadyz(t, name, missing.says)
+			address := base.awaitReadyz(t, name, missing.says)
 			seldom(t, name+" measures the pod, under its name if it can", func() bool {
 				for _, l := range scrape(t, address) {
 					if l.metric == "podjoule_cpu_percent" && l.labels["uid"] == known.Metadata.UID {
@@ -56,24 +56,24 @@ func rightIsMissing(t *testing.T, known pod) {
 }
 
 // lone makes a pod as the DaemonSet has it, changed, that is not the DaemonSet's.
-func lone(t *testing.T, name string, change func(spec, container tree)) {
+func (i installation) lone(t *testing.T, name string, change func(spec, container tree)) {
 	t.Helper()
 	var set struct {
 		Spec struct{ Template struct{ Spec tree } }
 	}
-	demand(t, http.MethodGet, "/apis/apps/v1/namespaces/podjoule/daemonsets/podjoule", "", "", &set)
+	demand(t, http.MethodGet, "/apis/apps/v1/namespaces/"+i.namespace+"/daemonsets/"+i.name, "", "", &set)
 	spec := set.Spec.Template.Spec
 	spec["nodeName"] = nodeName
 	change(spec, spec["containers"].([]any)[0].(tree))
-	text, err := json.Marshal(tree{"apiVersion": "v1", "kind": "Pod", "metadata": tree{"name": name, "namespace": "podjoule"}, "spec": spec})
+	text, err := json.Marshal(tree{"apiVersion": "v1", "kind": "Pod", "metadata": tree{"name": name, "namespace": i.namespace}, "spec": spec})
 	if err != nil {
 		t.Fatal(err)
 	}
-	const all = "/api/v1/namespaces/podjoule/pods"
+	all := "/api/v1/namespaces/" + i.namespace + "/pods"
 	demand(t, http.MethodPost, all, "application/json", string(text), nil)
 	t.Cleanup(func() {
 		if t.Failed() {
-			out, _ := exec.Command("kubectl", "describe", "pod", name, "-n", "podjoule").CombinedOutput()
+			out, _ := exec.Command("kubectl", "describe", "pod", name, "-n", i.namespace).CombinedOutput()
 			t.Logf("%s", out)
 		}
 		remove(t, all+"/"+name)
@@ -91,10 +91,10 @@ func unmount(spec, container tree, volume string) {
 
 // awaitEnded waits until a pod has ended with a status and some words, and sees that it was
 // never ready.
-func awaitEnded(t *testing.T, name string, status int, words []string) {
+func (i installation) awaitEnded(t *testing.T, name string, status int, words []string) {
 	t.Helper()
 	seldom(t, name+" says why it ends", func() bool {
-		out, err := exec.Command("kubectl", "logs", "-n", "podjoule", name).Output()
+		out, err := exec.Command("kubectl", "logs", "-n", i.namespace, name).Output()
 		return err == nil && hasAll(string(out), words)
 	})
 	type state struct{ Terminated *struct{ ExitCode int } }
@@ -107,7 +107,7 @@ func awaitEnded(t *testing.T, name string, status int, words []string) {
 				}
 			}
 		}
-		read(t, "namespaces/podjoule/pods/"+name, &p)
+		read(t, "namespaces/"+i.namespace+"/pods/"+name, &p)
 		for _, c := range p.Status.ContainerStatuses {
 			if c.Ready {
 				t.Errorf("%s is ready", name)
@@ -127,12 +127,12 @@ func awaitEnded(t *testing.T, name string, status int, words []string) {
 }
 
 // awaitReadyz waits until /readyz of a pod says some words, and returns its address.
-func awaitReadyz(t *testing.T, name string, words []string) string {
+func (i installation) awaitReadyz(t *testing.T, name string, words []string) string {
 	t.Helper()
 	var address, said string
 	seldom(t, name+" is ready", func() bool {
 		var p pod
-		read(t, "namespaces/podjoule/pods/"+name, &p)
+		read(t, "namespaces/"+i.namespace+"/pods/"+name, &p)
 		address = "http://" + p.Status.PodIP + ":9464"
 		return p.ready()
 	})

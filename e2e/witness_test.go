@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// witness reads the CPU counter of one pod's cgroup every few milliseconds, until
-// the cgroup is gone. So the tests know what a pod used that nobody can ask any more.
+// witness reads the CPU counter of one pod's cgroup many times a second, until the
+// cgroup is gone. So the tests know what a pod used that nobody can ask any more.
 type witness struct {
 	pod  pod
 	over chan struct{} // closed when the cgroup is gone; all below is for afterwards
@@ -50,22 +50,28 @@ func watchAll(t *testing.T, pods []pod) []*witness {
 
 func (w *witness) read(enough <-chan struct{}) {
 	defer close(w.over)
-	pace := time.NewTicker(10 * time.Millisecond)
+	pace := time.NewTicker(witnessPace())
 	defer pace.Stop()
-	var g group
-	for found := false; ; {
+	var c *openCounter
+	for {
 		select {
 		case <-enough:
 			return
 		case <-pace.C:
 		}
-		if !found {
-			if g, found = lookFor(w.pod.cgroup()); !found {
+		if c == nil {
+			g, found := lookFor(w.pod.cgroup())
+			if !found {
 				continue
 			}
+			var err error
+			if c, err = g.open(); err != nil {
+				continue // it is not complete yet
+			}
+			defer c.close()
 		}
 		begin := time.Now()
-		n, err := g.counter()
+		n, err := c.read()
 		if err != nil {
 			w.gone = time.Now()
 			return
@@ -75,6 +81,15 @@ func (w *witness) read(enough <-chan struct{}) {
 			w.readings = append(w.readings, reading{time.Now(), n})
 		}
 	}
+}
+
+// witnessPace is the time between two readings. Witnesses of several pods must leave an
+// emulated node the time to end them.
+func witnessPace() time.Duration {
+	if emulated() {
+		return 50 * time.Millisecond
+	}
+	return 10 * time.Millisecond
 }
 
 // await waits until the cgroup is gone.
@@ -109,7 +124,7 @@ func (w *witness) by(when time.Time) uint64 {
 // most is what the counter can have reached in the end: a cgroup goes some time after
 // its last process, so it is the last value, unless the counter was still moving.
 func (w *witness) most() uint64 {
-	if n := len(w.readings); n == 0 || w.alive.Sub(w.readings[n-1].at) > 20*time.Millisecond {
+	if n := len(w.readings); n == 0 || w.alive.Sub(w.readings[n-1].at) > 2*witnessPace() {
 		return w.last()
 	}
 	return w.last() + uint64(w.gone.Sub(w.alive))*uint64(runtime.NumCPU())

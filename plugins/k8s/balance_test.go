@@ -326,8 +326,12 @@ func (x *balance) onPackage(b *measure.Batch, s *measure.Sample, n uint64) {
 // the pods' names or as what is left of those that ended. So it is in the last batch too,
 // whatever waits for its name then.
 func TestBalance(t *testing.T) {
+	seeds := uint64(6)
+	if testing.Short() {
+		seeds = 2
+	}
 	for _, version := range []simnode.Version{simnode.V1, simnode.V2, simnode.Hybrid} {
-		for seed := range uint64(6) {
+		for seed := range seeds {
 			t.Run(fmt.Sprint(version, "/", seed), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { testBalance(t, version, seed) })
 			})
