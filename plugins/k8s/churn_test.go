@@ -335,7 +335,7 @@ func TestAThousandShortPods(t *testing.T) {
 	began := time.Now()
 	many := 1000
 	if testing.Short() { // on an emulated machine
-		many = 200
+		many = 100
 	}
 	generation("pod-", many)
 	took := time.Since(began)

@@ -81,7 +81,11 @@ func TestLongOutage(t *testing.T) {
 // produced = delivered + rejected + dropped + waiting, in points, but for what was under
 // way at a kill and may be there twice.
 func TestNothingGoesUncounted(t *testing.T) {
-	for seed := range uint64(25) {
+	seeds := uint64(25)
+	if testing.Short() {
+		seeds = 5
+	}
+	for seed := range seeds {
 		dir := t.TempDir()
 		synctest.Test(t, func(t *testing.T) { uncounted(t, seed, dir) })
 	}

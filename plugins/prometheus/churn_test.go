@@ -25,7 +25,11 @@ type slot struct {
 // TestChurn lets series come, miss ticks, end and come back under the labels of
 // others, and compares each page with a model that keeps plain sums.
 func TestChurn(t *testing.T) {
-	for seed := range uint64(60) {
+	seeds := uint64(60)
+	if testing.Short() {
+		seeds = 10
+	}
+	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		keep := time.Duration(rng.IntN(5)) * interval
 		counter := &measure.Metric{Name: "c_delta", Unit: measure.Microjoule, Kind: measure.Delta, Help: "Counter", Attributes: []string{"uid"}}
