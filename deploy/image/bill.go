@@ -17,22 +17,24 @@ import (
 // rootsModule is where the certificate authorities in the image come from.
 const rootsModule = "golang.org/x/crypto/x509roots/fallback"
 
-// billOfMaterials lists what is in the image, in CycloneDX: the program, the modules and the
-// Go that it was built from, as the linker noted them in it, and the authorities.
-func billOfMaterials(program string, from origin) ([]byte, error) {
-	info, err := buildinfo.ReadFile(program)
-	if err != nil {
-		return nil, fmt.Errorf("read the modules in %s: %w", program, err)
-	}
+// imageBill lists what is in the image: the program and the authorities.
+func imageBill(program string, from origin) ([]byte, error) {
 	authorities, err := ownModule(rootsModule)
 	if err != nil {
 		return nil, err
 	}
-	main := component(cyclonedx.ComponentTypeApplication, info.Main.Path, from.version)
-	parts := []cyclonedx.Component{
-		component(cyclonedx.ComponentTypeLibrary, "std", strings.TrimPrefix(info.GoVersion, "go")),
-		component(cyclonedx.ComponentTypeData, authorities.Path, authorities.Version),
+	return billOfMaterials(program, from, component(cyclonedx.ComponentTypeData, authorities.Path, authorities.Version))
+}
+
+// billOfMaterials lists, in CycloneDX, a program, the modules and the Go that it was built
+// from, as the linker noted them in it, and what lies beside it.
+func billOfMaterials(program string, from origin, beside ...cyclonedx.Component) ([]byte, error) {
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return nil, fmt.Errorf("read the modules in %s: %w", program, err)
 	}
+	main := component(cyclonedx.ComponentTypeApplication, info.Main.Path, from.version)
+	parts := slices.Concat(beside, []cyclonedx.Component{component(cyclonedx.ComponentTypeLibrary, "std", strings.TrimPrefix(info.GoVersion, "go"))})
 	for _, module := range info.Deps {
 		if module.Replace != nil {
 			module = module.Replace

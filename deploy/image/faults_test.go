@@ -78,6 +78,7 @@ func TestWhatIsWrong(t *testing.T) {
 	}
 	f([]string{"nosuch"}, "-nosuch")
 	f([]string{`"extra"`, "-binary"}, "extra")
+	f([]string{"-list", "-binary"}, "-list", filepath.Join(folder, "list.json"))
 	f([]string{"absent"}, "-binary", filepath.Join(folder, "absent"))
 	f([]string{text}, "-binary", text)
 	f([]string{other, "linux/amd64 or linux/arm64"}, "-binary", other)

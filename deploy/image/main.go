@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -35,12 +36,14 @@ type order struct {
 	arguments []string
 	user      string
 	plain     bool
+	list      string // instead of an image
 	from      origin // what git is not asked for
 	epoch     string // SOURCE_DATE_EPOCH
 }
 
 const usage = `usage: image [FLAG...]                          builds podjoule of a checkout
        image -binary FILE [FLAG...] [ARGUMENT...]  packs a static program that is built already
+       image -binary FILE -list FILE [FLAG...]     writes what it is made of, and no image
 
 The archive is an OCI image layout, which "ctr images import", "skopeo copy oci-archive:"
 and "minikube image load" take. For one platform alone "docker load" takes it too. Beside
@@ -63,6 +66,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&o.binary, "binary", "", "pack this `file`, for the platform that it is for")
 	flags.StringVar(&o.user, "user", "65534:65534", "run as this `user`; empty is root")
 	flags.BoolVar(&o.plain, "plain", false, "do not compress, which is quicker")
+	flags.StringVar(&o.list, "list", "", "write the list of a program's modules to this `file`, and no image")
 	flags.StringVar(&o.from.version, "version", "", "the `version` of the checkout, instead of git's word")
 	flags.StringVar(&o.from.revision, "revision", "", "its `commit`, instead of git's word")
 	flags.StringVar(&o.epoch, "created", os.Getenv("SOURCE_DATE_EPOCH"), "when that was made, in `seconds` since 1970; usual: $SOURCE_DATE_EPOCH, or git's word")
@@ -72,6 +76,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o.arguments = flags.Args()
 	if o.binary == "" && len(o.arguments) > 0 {
 		return fmt.Errorf("unexpected %q: arguments are for -binary alone", o.arguments[0])
+	}
+	if o.list != "" {
+		return o.writeList(ctx)
 	}
 	work, err := os.MkdirTemp("", "podjoule-image-")
 	if err != nil {
@@ -130,11 +137,30 @@ func (o *order) parts(ctx context.Context, work string) ([]part, error) {
 func (o *order) writeBill(program string, p part) error {
 	_, architecture, _ := strings.Cut(p.platform, "/")
 	file := fmt.Sprintf("%s-%s.cdx.json", strings.TrimSuffix(o.file, ".tar"), architecture)
-	bill, err := billOfMaterials(program, p.from)
+	bill, err := imageBill(program, p.from)
 	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(file, bill, 0o644); err != nil {
+		return fmt.Errorf("write the list of modules: %w", err)
+	}
+	return nil
+}
+
+// writeList writes what a program is made of that is in no image.
+func (o *order) writeList(ctx context.Context) error {
+	if o.binary == "" {
+		return errors.New("-list is for a program that is built already: name it with -binary")
+	}
+	from, err := o.origin(ctx)
+	if err != nil {
+		return err
+	}
+	bill, err := billOfMaterials(o.binary, from)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(o.list, bill, 0o644); err != nil {
 		return fmt.Errorf("write the list of modules: %w", err)
 	}
 	return nil
