@@ -30,6 +30,17 @@ image: ## build the container image dist/podjoule-image.tar, without Docker and 
 	mkdir -p dist
 	cd deploy/image && go run . -source ../.. -o ../../dist/podjoule-image.tar -name '$(IMAGE)' -platforms '$(PLATFORMS)'
 
+.PHONY: packages
+packages: ## build packages for Debian and for RPM, for this machine: dist/podjoule.deb and dist/podjoule.rpm
+	mkdir -p dist
+	deploy/packages/build -o dist/podjoule.deb
+	deploy/packages/build -o dist/podjoule.rpm
+
+.PHONY: snapshot
+snapshot: ## build all that a release has into dist/release, and publish nothing (the first time builds goreleaser)
+	scripts/goreleaser check
+	scripts/goreleaser release --snapshot --clean
+
 .PHONY: test
 test: ## run all tests; as root also those on real control groups
 	go test ./...
@@ -42,6 +53,7 @@ race: ## run all tests with the race detector (needs a C compiler)
 vet: ## run go vet
 	go vet ./...
 	cd deploy/image && go vet ./...
+	cd deploy/packages && go vet ./...
 	cd deploy/helm && go vet ./...
 	cd e2e && go vet -tags e2e ./...
 	cd e2e/receivers && go vet -tags receivers ./...
