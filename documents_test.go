@@ -21,7 +21,10 @@ import (
 // the agent says (TestTroubleshooting) and queries (TestMigrateNames, and the tests on a real
 // Prometheus).
 func runBy() map[string]string {
-	const walkthrough = "`main.TestMinikubeDocument` and `e2e.TestReferenceWalkthrough`"
+	const (
+		walkthrough = "`main.TestMinikubeDocument` and `e2e.TestReferenceWalkthrough`"
+		install     = "`deploy/packages.TestInstallDocument`"
+	)
 	return map[string]string{
 		"README.md: go run . demo":               ".ci/run",
 		"README.md: kubectl proxy --port=8080 &": "`main.TestReadmeMinikube`",
@@ -31,6 +34,24 @@ func runBy() map[string]string {
 		"README.md: $ podjoule power": "`main.TestReadmePower` and `main.TestPowerOfMachines`",
 
 		"docs/security.md: tls_server_config:": "`main.TestSecurityWebConfiguration`",
+
+		"docs/install.md: sha256sum --check --ignore-missing podjoule_*_checksums.txt":                                       install,
+		"docs/install.md: git clone https://github.com/podjoule/podjoule":                                                    install,
+		"docs/install.md: tar -xzf podjoule_*_linux_amd64.tar.gz":                                                            install,
+		"docs/install.md: sudo apt install ./podjoule_*_amd64.deb":                                                           install,
+		"docs/install.md: sudo dnf install ./podjoule-*.x86_64.rpm":                                                          install,
+		"docs/install.md: sudo sed -i 's/^#k8s_node = \"minikube\"/k8s_node = \"minikube\"/' /etc/podjoule/config.toml":      install,
+		"docs/install.md: kubectl create serviceaccount podjoule -n kube-system":                                             install,
+		"docs/install.md: server=$(kubectl config view --minify -o jsonpath='{.clusters[0].cluster.server}')":                install,
+		"docs/install.md: sudo install -m 0600 kubeconfig /etc/podjoule/kubeconfig":                                          install,
+		"docs/install.md: podjoule power":                                                                                    install,
+		"docs/install.md: systemctl is-active podjoule":                                                                      install,
+		"docs/install.md: sudo CREDENTIALS_DIRECTORY=/etc/podjoule podjoule config check --config /etc/podjoule/config.toml": install,
+		"docs/install.md: sudo apt remove podjoule":                                                                          install,
+		"docs/install.md: sudo apt purge podjoule":                                                                           install,
+		"docs/install.md: sudo dnf remove podjoule":                                                                          install,
+		"docs/install.md: kubectl apply -k deploy/kubernetes":                                                                install + ", `e2e.TestDaemonSet`",
+		"docs/install.md: kubectl create namespace podjoule":                                                                 install + ", `e2e.TestChart`",
 
 		"docs/minikube.md: kubectl create ns alumet":                                                         walkthrough,
 		"docs/minikube.md: kubectl proxy --port=8080 &":                                                      walkthrough,
@@ -156,7 +177,7 @@ func TestDocumentsConfigurations(t *testing.T) {
 func TestDocumentsLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	for _, file := range append(documents(t), "CONTRIBUTING.md", "CHANGELOG.md", "deploy/kubernetes/README.md", "deploy/grafana/README.md", "deploy/prometheus/README.md",
-		"deploy/systemd/README.md") {
+		"deploy/systemd/README.md", "deploy/README.md", "deploy/packages/README.md") {
 		text := withoutBlocks(readDocument(t, file))
 		for _, found := range link.FindAllStringSubmatch(text, -1) {
 			target, anchor, _ := strings.Cut(found[1], "#")
