@@ -204,6 +204,9 @@ func TestInstallDocument(t *testing.T) {
 	if text := string(read(t, r.path("etc/podjoule/kubeconfig"))); !strings.Contains(text, `token: "token-of-the-secret"`) || !strings.Contains(text, `"https://192.0.2.1:6443"`) {
 		t.Errorf("the kubeconfig is %s", text)
 	}
+	if text := string(read(t, r.path(config))); !strings.Contains(text, "\nkubeconfig = \"${CREDENTIALS_DIRECTORY}/kubeconfig\"\n") || strings.Contains(text, "\nk8s_api_url = ") {
+		t.Errorf("the kubeconfig is not what the service takes: %s", text)
+	}
 	if got := ty.config(m); got != "source     k8s, every 5s\noutput     prometheus\n" {
 		t.Errorf("with a kubeconfig it runs %s", got)
 	}
