@@ -38,3 +38,30 @@ func TestTwoBuildsAreTheSame(t *testing.T) {
 		}
 	}
 }
+
+// The script takes names of files as they are from where it is called, in each form that
+// flags have.
+func TestScriptFindsFiles(t *testing.T) {
+	m := packed(t)
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(t.TempDir(), "a folder")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(m.source, filepath.Join(folder, "checkout")); err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(here, "build")
+	t.Chdir(folder)
+	for i, args := range [][]string{{"-source=checkout", "-program", m.program(), "-o", "one/made"}, {"-source", "checkout", "--program=" + m.program(), "--o=made"}} {
+		if err := command(t.TempDir(), script, append([]string{"files"}, args...)...); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(filepath.Join(folder, []string{"one/made", "made"}[i], "man", "podjoule.1.gz")); err != nil {
+			t.Error(err)
+		}
+	}
+}
