@@ -9,17 +9,18 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 )
 
 // client talks to the API server with certificates, or with no rights of its own.
-// Each request has its own connection, as servers are killed here.
+// Each request has its own connection where servers are killed.
 func client(t *testing.T, certificates ...tls.Certificate) *http.Client {
 	t.Helper()
 	authorities := x509.NewCertPool()
 	authorities.AppendCertsFromPEM([]byte(text(t, stateFile(t, "pki", "ca.crt"))))
 	settings := &tls.Config{RootCAs: authorities, Certificates: certificates}
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: settings, DisableKeepAlives: true}, Timeout: limit}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: settings, DisableKeepAlives: !emulated()}, Timeout: limit}
 }
 
 // ask has the API server do something as the administrator. Where what is tested is not
@@ -27,10 +28,13 @@ func client(t *testing.T, certificates ...tls.Certificate) *http.Client {
 // takes seconds to begin.
 func ask(t *testing.T, method, path, contentType, body string) (status int, answer []byte) {
 	t.Helper()
-	admin, err := tls.LoadX509KeyPair(stateFile(t, "pki", "admin.crt"), stateFile(t, "pki", "admin.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	oneAdministrator.Do(func() {
+		admin, err := tls.LoadX509KeyPair(stateFile(t, "pki", "admin.crt"), stateFile(t, "pki", "admin.key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		administrator = client(t, admin)
+	})
 	request, err := http.NewRequest(method, apiServer+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +42,7 @@ func ask(t *testing.T, method, path, contentType, body string) (status int, answ
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 	}
-	response, err := client(t, admin).Do(request)
+	response, err := administrator.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +52,11 @@ func ask(t *testing.T, method, path, contentType, body string) (status int, answ
 	}
 	return response.StatusCode, answer
 }
+
+var (
+	oneAdministrator sync.Once
+	administrator    *http.Client
+)
 
 // demand is ask for what must succeed. It reads the answer into a value, if there is one.
 func demand(t *testing.T, method, path, contentType, body string, into any) {

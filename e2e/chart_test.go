@@ -24,24 +24,24 @@ func TestChart(t *testing.T) {
 	kubectl(t, "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=privileged")
 
 	t.Run("every combination", func(t *testing.T) {
-		var known []string
+		operatorKinds(t)
+		var all []string
 		for _, manifest := range separator.Split(chart(t, namespace, "-combinations", values(t, `
 config: {plugins: {otlp: {endpoint: "http://collector:4317"}}}
 web: {secret: podjoule-web}
 `)), -1) {
-			// Those of the Prometheus operator are not known here.
-			if manifest != "" && !strings.Contains(manifest, "monitoring.coreos.com/") {
-				known = append(known, manifest)
+			if manifest != "" {
+				all = append(all, manifest)
 			}
 		}
 		file := filepath.Join(t.TempDir(), "objects.yaml")
-		write(t, file, strings.Join(known, "---\n"))
+		write(t, file, strings.Join(all, "---\n"))
 		told := kubectl(t, "apply", "--server-side", "--dry-run=server", "-f", file)
 		taken := regexp.MustCompile(`(?m)serverside-applied \(server dry run\)$`).FindAllString(told, -1)
-		if len(taken) != len(known) || len(known) < 50 {
-			t.Errorf("of %d objects %d were taken:\n%s", len(known), len(taken), told)
+		if len(taken) != len(all) || len(all) < 50 {
+			t.Errorf("of %d objects %d were taken:\n%s", len(all), len(taken), told)
 		}
-		t.Logf("%d objects", len(known))
+		t.Logf("%d objects", len(all))
 	})
 
 	importAgent(t)

@@ -45,6 +45,10 @@ func TestDaemonSet(t *testing.T) {
 		t.Parallel()
 		everyOverlay(t)
 	})
+	t.Run("pictures", func(t *testing.T) {
+		t.Parallel()
+		pictures(t)
+	})
 }
 
 // installation is where a DaemonSet is: several can be there at once.

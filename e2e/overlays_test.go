@@ -18,8 +18,7 @@ import (
 // everyOverlay installs each overlay in a namespace of its own, beside the others. Each has
 // to be taken by the API server, to become ready and to measure every pod of the node.
 func everyOverlay(t *testing.T) {
-	apply(t, "monitors.yaml")
-	kubectl(t, "wait", "--for=condition=Established", "--timeout=60s", "crd/podmonitors.monitoring.coreos.com", "crd/servicemonitors.monitoring.coreos.com")
+	operatorKinds(t)
 	entries, err := os.ReadDir("../deploy/kubernetes/overlays")
 	if err != nil || len(entries) < 5 {
 		t.Fatalf("there are only the overlays %v: %v", entries, err)

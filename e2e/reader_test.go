@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,6 +85,16 @@ const (
 	done  = "podjoule-test-done"
 	ended = "podjoule-test-ended"
 )
+
+// seek leaves out what comes before the next block under a heading.
+func (r *reader) seek(t *testing.T, heading string) {
+	t.Helper()
+	next := slices.IndexFunc(r.blocks, func(b typed) bool { return b.heading == heading })
+	if next < 0 {
+		t.Fatalf("%s: no more commands are under %q but %v", r.file, heading, r.blocks)
+	}
+	r.blocks = r.blocks[next:]
+}
 
 // types types the next block, which has to be under a heading, and returns what the shell
 // shows until it is done. A command that fails fails the test.

@@ -4,31 +4,55 @@ package e2e
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
 
-// checkNames compares the pods on the page with those of the API that have a cgroup.
-// Other tests' pods come and go meanwhile, so that the two need some time to be the
-// same.
+// checkNames compares the pods on the page with those of the API that have a cgroup. Other
+// tests' pods come and go meanwhile, and the page is as old as its last tick: unless both are
+// the same, it has all pods that were there throughout the last ticks, and none that was not
+// there at any time of them.
 func checkNames(t *testing.T, address string, self pod) {
 	t.Helper()
+	const ticks = 12 * time.Second // two, as the manifests have them, and what they take
+	type look struct {
+		at   time.Time
+		pods []string
+	}
+	var looks []look
 	for _, metric := range []string{"podjoule_cpu_percent", "podjoule_memory_usage_bytes", "podjoule_cgroup_memory_anonymous_bytes"} {
-		var want []string
-		agree(t, "pods with "+metric, func() (string, string) {
-			shown := scrape(t, address)
-			want = nil
+		var shown, missing, wrong []string
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("pods with %s: %v; missing are %v, wrong are %v", metric, shown, missing, wrong)
+			}
+		})
+		seldom(t, "the page has the node's pods with "+metric, func() bool {
+			shown = scrape(t, address).pods(metric)
+			now := look{at: time.Now()}
 			for _, p := range pods(t) {
 				if hasGroup(p.cgroup()) {
-					want = append(want, p.id())
+					now.pods = append(now.pods, p.id())
 				}
 			}
-			slices.Sort(want)
-			return strings.Join(shown.pods(metric), ", "), strings.Join(want, ", ")
+			slices.Sort(now.pods)
+			if looks = append(looks, now); slices.Equal(shown, now.pods) {
+				return true
+			}
+			begin := slices.IndexFunc(looks, func(l look) bool { return now.at.Sub(l.at) <= ticks })
+			if begin == 0 && now.at.Sub(looks[0].at) < ticks-time.Second {
+				return false
+			}
+			missing, wrong = slices.Clone(now.pods), slices.Clone(shown)
+			for _, l := range looks[begin:] {
+				missing = slices.DeleteFunc(missing, func(id string) bool { return !slices.Contains(l.pods, id) })
+				wrong = slices.DeleteFunc(wrong, func(id string) bool { return slices.Contains(l.pods, id) })
+			}
+			missing = slices.DeleteFunc(missing, func(id string) bool { return slices.Contains(shown, id) })
+			return len(missing) == 0 && len(wrong) == 0
 		})
-		t.Logf("%d pods with %s", len(want), metric)
-		if !slices.Contains(want, self.id()) {
+		t.Logf("%d pods with %s", len(shown), metric)
+		if !slices.Contains(shown, self.id()) {
 			t.Errorf("the agent's own pod %s is not among those with %s", self.id(), metric)
 		}
 	}

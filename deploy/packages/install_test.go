@@ -168,10 +168,10 @@ func TestInstallDocument(t *testing.T) {
 	ty.wants("An archive", "")
 	checkProgram(t, m, r.path("usr/local/bin/podjoule"))
 
-	ty.wants("Debian and Ubuntu", "systemctl status podjoule", "curl -s 127.0.0.1:9464/readyz")
+	ty.wants("Debian and Ubuntu", "systemctl status podjoule", "curl -s --retry 9 --retry-connrefused 127.0.0.1:9464/readyz")
 	checkProgram(t, m, r.path("usr/bin/podjoule"))
 	checkPlaces(t, r)
-	ty.wants("Fedora, RHEL and openSUSE", "dnf install podjoule-1.2.4.x86_64.rpm", "systemctl enable --now podjoule", "curl -s 127.0.0.1:9464/readyz")
+	ty.wants("Fedora, RHEL and openSUSE", "dnf install podjoule-1.2.4.x86_64.rpm", "systemctl enable --now podjoule", "curl -s --retry 9 --retry-connrefused 127.0.0.1:9464/readyz")
 
 	calls := ty.types("A laptop beside minikube")
 	slices.Sort(calls) // one of them is not waited for
