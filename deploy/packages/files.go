@@ -23,8 +23,9 @@ type built struct {
 }
 
 // writeFiles writes into a folder what packages and archives have of the program and of
-// CHANGELOG.md: man pages, completion, changelogs, and the notes of the release. Of two programs that
-// goreleaser builds, the one that runs here is asked.
+// CHANGELOG.md: man pages, completion, changelogs, the notes of the release, and the licenses of
+// all that the program is made of. Of two programs that goreleaser builds, the one that runs here is
+// asked.
 func writeFiles(ctx context.Context, source, program, folder string) error {
 	architecture, err := architectureOf(program)
 	if err != nil {
@@ -49,6 +50,9 @@ func writeFiles(ctx context.Context, source, program, folder string) error {
 		all["completions/"+file] = script
 	}
 	if err := addChangelogs(ctx, all, source, program); err != nil {
+		return err
+	}
+	if all["licenses.txt"], err = licenses(ctx, source, program); err != nil {
 		return err
 	}
 	// What an older build has written is not packed.

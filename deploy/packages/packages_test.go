@@ -87,6 +87,11 @@ func TestFilesAreTheRepositorys(t *testing.T) {
 			" -- podjoule maintainers <podjoule@users.noreply.github.com>  Wed, 01 Jul 2026 10:00:00 +0000\n",
 			m.version, strings.TrimSuffix(strings.Replace(m.version, "~", "-", 1), "-1")),
 	}
+	theirs, err := licenses(t.Context(), m.source, m.program())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want["/usr/share/doc/podjoule/licenses.txt"], want["/usr/share/licenses/podjoule/licenses.txt"] = string(theirs), string(theirs)
 	names, err := filepath.Glob(filepath.Join(pages, "*"))
 	if err != nil || len(names) < 5 {
 		t.Fatalf("the program has the man pages %q, %v", names, err)
