@@ -117,6 +117,15 @@ func long(t *testing.T) {
 	}
 }
 
+// optional skips a test on an emulated node with -short, where others see how pods are found
+// and how their series end.
+func optional(t *testing.T) {
+	t.Helper()
+	if testing.Short() && emulated() {
+		t.Skip("left out on an emulated node with -test.short")
+	}
+}
+
 // emulated tells whether the node's processors are not real ones.
 func emulated() bool { return os.Getenv("PODJOULE_E2E_SLOW") != "" }
 

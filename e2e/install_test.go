@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,8 +15,29 @@ import (
 	"testing"
 )
 
+// What docs/install.md has an administrator type for a node without a DaemonSet: the kubeconfig
+// that comes of it is all that the agent needs.
+func TestBareNode(t *testing.T) {
+	onThisMachine(t, "kube-apiserver")
+	t.Parallel()
+	r := newReader(t, "../docs/install.md")
+	t.Cleanup(func() {
+		for _, what := range []string{"clusterrolebinding/podjoule-node", "clusterrole/podjoule-node", "secret/podjoule", "serviceaccount/podjoule"} {
+			kubectl(t, "delete", "-n", "kube-system", "--ignore-not-found", what)
+		}
+	})
+	r.seek(t, "A bare node")
+	r.types(t, "A bare node")
+	r.types(t, "A bare node")
+	p := runningPod(t, "installed.yaml", "installed")
+	a := start(t, fmt.Sprintf("kubeconfig = %q\n", filepath.Join(r.folder, "kubeconfig")))
+	a.catchUp(t, []pod{p})
+	a.finish(t)
+	checkTold(t, a, p)
+}
+
 // The package on a node with a systemd that runs, as docs/install.md has it, whose commands
-// are typed from top to bottom: the service begins by itself, and with an account measures
+// are typed from top to bottom: the service begins by itself, and with a kubeconfig measures
 // every pod under its name, confined by its unit and agreeing with the kernel. Removed and
 // purged, it leaves nothing.
 func TestInstall(t *testing.T) {
@@ -33,10 +55,6 @@ func TestInstall(t *testing.T) {
 			t.Logf("the journal:\n%s", out)
 			_ = exec.Command("dpkg", "--purge", "podjoule").Run()
 		}
-		remove(t, "/api/v1/namespaces/kube-system/secrets/podjoule")
-		for _, what := range []string{"clusterrolebinding/podjoule", "clusterrole/podjoule", "-n=kube-system serviceaccount/podjoule"} {
-			kubectl(t, append([]string{"delete", "--ignore-not-found"}, strings.Fields(what)...)...)
-		}
 	})
 
 	r.seek(t, "Debian and Ubuntu")
@@ -46,9 +64,10 @@ func TestInstall(t *testing.T) {
 	seldom(t, "the service says that it waits for kubectl proxy", func() bool {
 		return strings.Contains(get(t, servicePage+"/readyz"), "connection refused")
 	})
+	// What an administrator types elsewhere is TestBareNode's.
 	r.seek(t, "A bare node")
-	r.types(t, "A bare node")
-	r.types(t, "A bare node")
+	r.leave(t, 2)
+	write(t, filepath.Join(r.folder, "kubeconfig"), kubeconfigOf(t, tokenOf(t, "agent")))
 	// The host has another name than the node.
 	sed := exec.Command("sed", "-i", fmt.Sprintf(`s/^#\?k8s_node = .*/k8s_node = "%s"/`, nodeName), "/etc/podjoule/config.toml")
 	if out, err := sed.CombinedOutput(); err != nil {
@@ -85,6 +104,19 @@ func TestInstall(t *testing.T) {
 
 // servicePage is where the package's service listens.
 const servicePage = "http://127.0.0.1:9464"
+
+// kubeconfigOf is a kubeconfig with a token.
+func kubeconfigOf(t *testing.T, token string) string {
+	t.Helper()
+	authority := base64.StdEncoding.EncodeToString([]byte(text(t, stateFile(t, "pki", "ca.crt"))))
+	return fmt.Sprintf(`apiVersion: v1
+kind: Config
+current-context: podjoule
+contexts: [{name: podjoule, context: {cluster: cluster, user: podjoule}}]
+clusters: [{name: cluster, cluster: {server: %q, certificate-authority-data: %q}}]
+users: [{name: podjoule, user: {token: %q}}]
+`, apiServer, authority, token)
+}
 
 // checkService looks at the service from outside: what it measures, and what it may do.
 func checkService(t *testing.T, p pod) {

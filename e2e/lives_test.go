@@ -11,6 +11,7 @@ import (
 // although they have used CPU time when the agent has its first sight of them, and
 // end when they are taken away. The one that stays has one series across.
 func TestScaledDeployment(t *testing.T) {
+	optional(t)
 	t.Parallel()
 	rights(t)
 	apply(t, "scaled.yaml")
@@ -52,6 +53,7 @@ func TestScaledDeployment(t *testing.T) {
 // A StatefulSet's pod is deleted and made again, between two ticks: one name and two
 // UIDs, the old one ends and the new one begins from zero.
 func TestRebornPod(t *testing.T) {
+	optional(t)
 	t.Parallel()
 	rights(t)
 	apply(t, "reborn.yaml")

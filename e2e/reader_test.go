@@ -96,6 +96,15 @@ func (r *reader) seek(t *testing.T, heading string) {
 	r.blocks = r.blocks[next:]
 }
 
+// leave leaves out the next n blocks.
+func (r *reader) leave(t *testing.T, n int) {
+	t.Helper()
+	if len(r.blocks) <= n {
+		t.Fatalf("%s: only %d blocks are left: %v", r.file, len(r.blocks), r.blocks)
+	}
+	r.blocks = r.blocks[n:]
+}
+
 // types types the next block, which has to be under a heading, and returns what the shell
 // shows until it is done. A command that fails fails the test.
 func (r *reader) types(t *testing.T, heading string) string {

@@ -186,7 +186,7 @@ func TestInstallDocument(t *testing.T) {
 	if last := calls[len(calls)-2:]; !slices.Equal(last, []string{"systemctl daemon-reload", "systemctl restart podjoule"}) {
 		t.Errorf("the last calls are %q", last)
 	}
-	if !slices.Contains(calls, "kubectl create clusterrole podjoule --verb=list,watch --resource=pods") {
+	if !slices.Contains(calls, "kubectl create clusterrole podjoule-node --verb=list,watch --resource=pods") {
 		t.Errorf("the account may do something else: %q", calls)
 	}
 	if info, err := os.Stat(r.path("etc/podjoule/kubeconfig")); err != nil || info.Mode().Perm() != 0o600 {
