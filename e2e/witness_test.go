@@ -64,11 +64,12 @@ func (w *witness) read(enough <-chan struct{}) {
 			if !found {
 				continue
 			}
-			var err error
-			if c, err = g.open(); err != nil {
+			opened, err := g.open()
+			if err != nil {
 				continue // it is not complete yet
 			}
-			defer c.close()
+			defer opened.close()
+			c = opened
 		}
 		begin := time.Now()
 		n, err := c.read()
