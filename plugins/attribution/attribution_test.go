@@ -124,6 +124,52 @@ func TestEndedPods(t *testing.T) {
 	}
 }
 
+// What is not the pods' tells its node as soon as a pod has told which that is, and what could
+// not ends.
+func TestNodeIsToldLate(t *testing.T) {
+	r := newRig(t, noIdle)
+	r.work(time.Second, time.Second)
+	r.apply(0, func(*measure.Batch) {})
+	nodes := func(all []*measure.Series) map[string]int {
+		found := make(map[string]int)
+		for _, s := range all {
+			if strings.HasPrefix(s.Metric.Name, "energy_") {
+				node, _ := s.Attribute("node")
+				found[node]++
+			}
+		}
+		return found
+	}
+	window := func(fill func(*measure.Batch)) (told, ended map[string]int) {
+		t.Helper()
+		r.work(time.Second, 0)
+		b := r.apply(time.Second, func(b *measure.Batch) {
+			fill(b)
+			b.Uint(r.meter("package"), 10*joule)
+		})
+		var all []*measure.Series
+		for _, s := range b.Samples {
+			all = append(all, s.Series)
+		}
+		return nodes(all), nodes(b.Ended)
+	}
+	pod := func(b *measure.Batch) { b.Uint(r.cpu("a"), 0) }
+	none := func(*measure.Batch) {}
+	for i, step := range []struct {
+		fill        func(*measure.Batch)
+		told, ended map[string]int
+	}{
+		{none, map[string]int{"": 3}, map[string]int{}},
+		{pod, map[string]int{"n": 3}, map[string]int{"": 3}},
+		{pod, map[string]int{"n": 3}, map[string]int{}},
+	} {
+		told, ended := window(step.fill)
+		if diff := cmp.Diff([]map[string]int{step.told, step.ended}, []map[string]int{told, ended}); diff != "" {
+			t.Errorf("window %d: series by node: -want +got\n%s", i, diff)
+		}
+	}
+}
+
 // While the node's time cannot be read, energy is nobody's, and so is that of the window
 // after it; then all is as before.
 func TestNodeTimeThatCannotBeRead(t *testing.T) {

@@ -26,6 +26,7 @@ type domain struct {
 
 	pods               [][]*measure.Series // energy of pods by policy and place; nil before the first
 	system, rest, lost []*measure.Series   // system, idle, unattributed; by policy, from the first window on
+	node               string              // that these tell
 }
 
 // domainOf returns the domain of a series of energy.
@@ -120,8 +121,13 @@ func (a *attribution) begin(p *pod, d *domain, policy int) *measure.Series {
 	return s
 }
 
-// beginNode makes the series of what is not the pods', when pods have told the node's name.
-func (a *attribution) beginNode(d *domain) {
+// beginNode makes the series of what is not the pods'. Those from before a pod had told the
+// node's name end.
+func (a *attribution) beginNode(d *domain, b *measure.Batch) {
+	for _, s := range slices.Concat(d.system, d.rest, d.lost) {
+		b.Retire(s)
+	}
+	d.system, d.rest, d.lost, d.node = nil, nil, nil, a.node
 	for _, policy := range a.config.Policies {
 		d.system = append(d.system, a.nodeSeries(a.metrics.system, d, policy))
 		d.rest = append(d.rest, a.nodeSeries(a.metrics.idle, d, policy))

@@ -88,8 +88,8 @@ func resized(all []uint64, n int) []uint64 { return slices.Grow(all[:0], n)[:n] 
 
 // emit adds what is not the pods'.
 func (a *attribution) emit(d *domain, b *measure.Batch, policy int, span time.Duration, system, idle, lost uint64) {
-	if d.system == nil {
-		a.beginNode(d)
+	if d.system == nil || d.node != a.node {
+		a.beginNode(d, b)
 	}
 	b.UintOver(d.system[policy], system, span)
 	b.UintOver(d.rest[policy], idle, span)
