@@ -69,10 +69,19 @@ func asAgent(t *testing.T) string {
 	return fileAccess(t, tokenFile(t, tokenOf(t, "agent")), stateFile(t, "pki", "ca.crt"))
 }
 
-// start runs podjoule with a configuration of the k8s plugin and one tick a second.
+// start runs podjoule with a configuration of the k8s plugin and the usual tick.
 func start(t *testing.T, configuration string) *agent {
 	t.Helper()
-	return startTicking(t, time.Second, configuration)
+	return startTicking(t, usual(), configuration)
+}
+
+// usual is the tick of most tests' agents. Where the tests, too, are emulated, they could not
+// read more rows of several agents.
+func usual() time.Duration {
+	if emulated() {
+		return 2 * time.Second
+	}
+	return time.Second
 }
 
 // startTicking is start with another tick.

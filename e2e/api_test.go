@@ -28,6 +28,18 @@ func client(t *testing.T, certificates ...tls.Certificate) *http.Client {
 // takes seconds to begin.
 func ask(t *testing.T, method, path, contentType, body string) (status int, answer []byte) {
 	t.Helper()
+	response := request(t, method, path, contentType, body)
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return response.StatusCode, answer
+}
+
+// request is ask for an answer that is not read yet.
+func request(t *testing.T, method, path, contentType, body string) *http.Response {
+	t.Helper()
 	oneAdministrator.Do(func() {
 		admin, err := tls.LoadX509KeyPair(stateFile(t, "pki", "admin.crt"), stateFile(t, "pki", "admin.key"))
 		if err != nil {
@@ -46,11 +58,7 @@ func ask(t *testing.T, method, path, contentType, body string) (status int, answ
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
-	if answer, err = io.ReadAll(response.Body); err != nil {
-		t.Fatalf("%s %s: %v", method, path, err)
-	}
-	return response.StatusCode, answer
+	return response
 }
 
 var (

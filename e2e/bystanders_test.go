@@ -43,7 +43,7 @@ func watched(t *testing.T) *bystanders {
 			return len(podsAt(t, "namespaces/"+namespace+"/pods?labelSelector=app=bystander")) == 0
 		})
 	})
-	for _, o := range describedIn(t, "bystanders.yaml") {
+	for _, o := range describedIn(t, "testdata/bystanders.yaml") {
 		o.make(t)
 	}
 	for _, p := range awaitReady(t, "bystander-burns", "bystander-idles") {

@@ -44,7 +44,6 @@ web: {secret: podjoule-web}
 		t.Logf("%d objects", len(all))
 	})
 
-	importAgent(t)
 	file := filepath.Join(t.TempDir(), "release.yaml")
 	// What a cluster's DNS would answer, as there is none here.
 	write(t, file, chart(t, namespace, values(t, fmt.Sprintf(`

@@ -52,7 +52,7 @@ func kubectl(t *testing.T, args ...string) string {
 func rights(t *testing.T) {
 	t.Helper()
 	oneRights.Do(func() {
-		for _, o := range describedIn(t, "rights.yaml") {
+		for _, o := range describedIn(t, "testdata/rights.yaml") {
 			o.make(t)
 		}
 		seldom(t, "the namespace's default account", func() bool {

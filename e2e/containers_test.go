@@ -72,7 +72,7 @@ func (a *agent) ofContainer(p pod, name string) []sample {
 }
 
 // checkLevels looks at the containers of a pod together. The init container was
-// limited to 100 millicores for 10 s, of which most was before the last tick in its
+// limited to 100 millicores for 20 s, of which a part was before the last tick in its
 // life.
 func checkLevels(t *testing.T, a *agent, p pod) {
 	t.Helper()

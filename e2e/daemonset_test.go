@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -16,9 +15,10 @@ import (
 // among them, with the numbers of the kernel, and its log has nothing to complain of.
 func TestDaemonSet(t *testing.T) {
 	t.Parallel()
-	burner := runningPod(t, "scraped.yaml", "scraped")
-	findGroup(t, burner.cgroup()).stop(t) // from the agent's first window on
+	rights(t)
+	apply(t, "scraped.yaml")
 	self := base.deploy(t, ".")
+	burner := awaitReady(t, "scraped")[0]
 	address := "http://" + self.Status.PodIP + ":9464"
 	checkConfined(t, self, "base")
 	checkNames(t, address, self)
@@ -41,10 +41,6 @@ func TestDaemonSet(t *testing.T) {
 		t.Parallel()
 		rightIsMissing(t, burner)
 	})
-	t.Run("overlays", func(t *testing.T) {
-		t.Parallel()
-		everyOverlay(t)
-	})
 	t.Run("pictures", func(t *testing.T) {
 		t.Parallel()
 		pictures(t)
@@ -60,9 +56,13 @@ var base = installation{"podjoule", "podjoule"}
 // deploy applies a folder of the manifests and returns the agent's pod on this node.
 func (i installation) deploy(t *testing.T, of string) pod {
 	t.Helper()
-	importAgent(t)
-	folder := i.folder(t, of)
-	t.Cleanup(func() { kubectl(t, "delete", "--ignore-not-found", "--timeout=120s", "-k", folder) })
+	if emulated() { // where kubectl is slow, and has built the folder before the node came up
+		applyAll(t, describedIn(t, stateFile(t, "daemonset.yaml")))
+	} else {
+		folder := i.folder(t, of)
+		t.Cleanup(func() { kubectl(t, "delete", "--ignore-not-found", "--timeout=120s", "-k", folder) })
+		kubectl(t, "apply", "--server-side", "-k", folder)
+	}
 	t.Cleanup(func() {
 		if !t.Failed() {
 			return
@@ -72,7 +72,6 @@ func (i installation) deploy(t *testing.T, of string) pod {
 			t.Logf("kubectl %v:\n%s", args, out)
 		}
 	})
-	kubectl(t, "apply", "--server-side", "-k", folder)
 	return i.awaitAgent(t)
 }
 
@@ -87,40 +86,26 @@ func (i installation) awaitAgent(t *testing.T) pod {
 	return found[0]
 }
 
-// importAgent gives the runtime the agent's image once, which stays for all tests.
-func importAgent(t *testing.T) {
-	t.Helper()
-	oneImport.Do(func() { ctr(t, "images", "import", stateFile(t, "podjoule.tar")) })
-}
-
-var oneImport sync.Once
-
-// folder is one that adds to one of the manifests' folders what a cluster's DNS would
-// answer, as there is none here, and where the installation is, if not in its usual place.
+// folder is one of the manifests' folders on a node without DNS, and where the installation
+// is, if not in its usual place.
 func (i installation) folder(t *testing.T, of string) string {
 	t.Helper()
+	if i == base {
+		return "testdata/daemonset"
+	}
 	folder := t.TempDir()
-	manifests, err := filepath.Abs(filepath.Join("../deploy/kubernetes", of))
-	if err == nil {
-		manifests, err = filepath.Rel(folder, manifests)
+	relative := func(to string) string {
+		absolute, err := filepath.Abs(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if to, err = filepath.Rel(folder, absolute); err != nil {
+			t.Fatal(err)
+		}
+		return to
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var place string
-	if i != base {
-		place = fmt.Sprintf("namespace: %s\nnameSuffix: %s\n", i.namespace, strings.TrimPrefix(i.name, base.name))
-	}
-	write(t, filepath.Join(folder, "kustomization.yaml"), place+fmt.Sprintf(`resources: [%s]
-patches:
-- target: {kind: DaemonSet}
-  patch: |
-    - op: add
-      path: /spec/template/spec/hostAliases
-      value:
-      - {ip: %s, hostnames: [kubernetes.default.svc]}
-      - {ip: %s, hostnames: [otel-collector.observability.svc]}
-`, manifests, service, serverIP))
+	write(t, filepath.Join(folder, "kustomization.yaml"), fmt.Sprintf("namespace: %s\nnameSuffix: %s\nresources: [%s]\ncomponents: [%s]\n",
+		i.namespace, strings.TrimPrefix(i.name, base.name), relative(filepath.Join("../deploy/kubernetes", of)), relative("testdata/hosts")))
 	return folder
 }
 

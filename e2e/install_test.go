@@ -45,7 +45,8 @@ func TestInstall(t *testing.T) {
 		t.Skip("no systemd runs here")
 	}
 	t.Parallel()
-	burner := runningPod(t, "installed.yaml", "installed")
+	rights(t)
+	apply(t, "installed.yaml")
 	r := newReader(t, "../docs/install.md", "sudo ", "", // nobody else is here
 		"apt install ./podjoule_*_amd64.deb", "dpkg --install "+stateFile(t, "podjoule.deb"), // from no repository
 		"apt remove", "dpkg --remove", "apt purge", "dpkg --purge")
@@ -74,7 +75,7 @@ func TestInstall(t *testing.T) {
 		t.Fatalf("name the node: %v: %s", err, out)
 	}
 	r.types(t, "A bare node")
-	checkService(t, burner)
+	checkService(t, awaitReady(t, "installed")[0])
 	r.seek(t, "Is all well?")
 	if said := r.types(t, "Is all well?"); !strings.HasPrefix(said, "active\nok\n") || !strings.Contains(said, "agent runs") {
 		t.Errorf("not all is well: %s", said)

@@ -9,8 +9,8 @@ import (
 )
 
 // A Job that burns for 300 ms is found, named and counted from its first moment, by
-// an agent that ticks ten times a second, or once where the test, too, is emulated and could
-// not read as many rows. Its pod waits behind a gate until its witness is there.
+// an agent that ticks ten times a second, or as usual on an emulated node. Its pod waits
+// behind a gate until its witness is there.
 func TestShortJob(t *testing.T) {
 	t.Parallel()
 	rights(t)
@@ -24,7 +24,7 @@ func TestShortJob(t *testing.T) {
 
 	tick := 100 * time.Millisecond
 	if emulated() {
-		tick = time.Second
+		tick = usual()
 	}
 	a := startTicking(t, tick, asAgent(t))
 	a.goOn(t, 1)

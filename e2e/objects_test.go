@@ -24,8 +24,8 @@ type object struct {
 
 // resources are the kinds of objects in testdata, as paths name them.
 var resources = map[string]string{
-	"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings", "CustomResourceDefinition": "customresourcedefinitions",
-	"DaemonSet": "daemonsets", "Deployment": "deployments", "Job": "jobs", "Namespace": "namespaces", "Pod": "pods", "Secret": "secrets",
+	"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings", "ConfigMap": "configmaps",
+	"CustomResourceDefinition": "customresourcedefinitions", "DaemonSet": "daemonsets", "Deployment": "deployments", "Job": "jobs", "Namespace": "namespaces", "Pod": "pods", "Secret": "secrets",
 	"ServiceAccount": "serviceaccounts", "StatefulSet": "statefulsets",
 }
 
@@ -47,11 +47,11 @@ func (o object) path(t *testing.T) string {
 
 var separator = regexp.MustCompile(`(?m)^---\n`)
 
-// describedIn returns the objects that a file in testdata describes.
+// describedIn returns the objects that a file describes.
 func describedIn(t *testing.T, file string) []object {
 	t.Helper()
 	var all []object
-	for _, manifest := range separator.Split(text(t, filepath.Join("testdata", file)), -1) {
+	for _, manifest := range separator.Split(text(t, file), -1) {
 		o := object{manifest: manifest}
 		if err := yaml.Unmarshal([]byte(manifest), &o); err != nil {
 			t.Fatalf("%s: %v", file, err)
@@ -84,7 +84,12 @@ func remove(t *testing.T, path string) {
 // apply makes what a file in testdata describes, until the test ends.
 func apply(t *testing.T, file string) {
 	t.Helper()
-	all := describedIn(t, file)
+	applyAll(t, describedIn(t, filepath.Join("testdata", file)))
+}
+
+// applyAll makes objects, until the test ends.
+func applyAll(t *testing.T, all []object) {
+	t.Helper()
 	t.Cleanup(func() {
 		for _, o := range slices.Backward(all) {
 			o.remove(t)

@@ -15,9 +15,11 @@ import (
 	"testing"
 )
 
-// everyOverlay installs each overlay in a namespace of its own, beside the others. Each has
-// to be taken by the API server, to become ready and to measure every pod of the node.
-func everyOverlay(t *testing.T) {
+// Each overlay is installed in a namespace of its own, beside the others. Each has to be
+// taken by the API server, to become ready and to measure every pod of the node.
+func TestOverlays(t *testing.T) {
+	long(t)
+	t.Parallel()
 	operatorKinds(t)
 	entries, err := os.ReadDir("../deploy/kubernetes/overlays")
 	if err != nil || len(entries) < 5 {

@@ -3,11 +3,14 @@
 package e2e
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"maps"
+	"net/http"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 )
 
@@ -16,8 +19,10 @@ import (
 // adds up to what its cgroup counted. When all but one are deleted, each one's series
 // end with it, and the other's go on.
 func TestEveryPodOfTheNode(t *testing.T) {
-	stays := runningPod(t, "burner.yaml", "burner")
+	t.Parallel()
+	known := followPods(t)
 	all := everyKind(t)
+	stays := all[slices.IndexFunc(all, func(p pod) bool { return p.Metadata.Name == "stays" })]
 	before := standStill(t, all)
 	a := start(t, asAgent(t))
 	a.catchUp(t, all)
@@ -31,7 +36,7 @@ func TestEveryPodOfTheNode(t *testing.T) {
 
 	mortal := slices.DeleteFunc(slices.Clone(all), func(p pod) bool { return p.Metadata.UID == stays.Metadata.UID })
 	witnesses := watchAll(t, mortal)
-	for _, o := range append(describedIn(t, "kinds.yaml"), describedIn(t, "workloads.yaml")...) {
+	for _, o := range append(describedIn(t, "testdata/kinds.yaml"), describedIn(t, "testdata/workloads.yaml")...) {
 		o.remove(t) // those that are there
 	}
 	removeStaticPod(t)
@@ -47,34 +52,23 @@ func TestEveryPodOfTheNode(t *testing.T) {
 	checkTold(t, a, stays)
 	checkSums(t, a, []pod{stays}, before, after)
 	checkGapless(t, a, stays)
-	checkNoOthers(t, a, all)
+	checkNoOthers(t, a, all, known)
 }
 
-// everyKind makes a pod of each kind, and returns all pods of the node.
+// everyKind makes a pod of each kind, and returns them.
 func everyKind(t *testing.T) []pod {
 	t.Helper()
+	rights(t)
+	apply(t, "stays.yaml")
 	apply(t, "kinds.yaml")
-	staticPod(t)
-	// Five alone, one that is static, and one that stays among them.
-	want := 7
+	all := []pod{staticPod(t)}
 	if !emulated() { // where other tests have their like, and each pod takes ten seconds
 		apply(t, "workloads.yaml")
-		awaitPods(t, "deployment/deployment", 2)
-		awaitPods(t, "daemonset/daemonset", 1)
-		awaitPods(t, "statefulset/statefulset", 1)
-		want += 4
+		all = append(all, awaitPods(t, "deployment/deployment", 2)...)
+		all = append(all, awaitPods(t, "daemonset/daemonset", 1)...)
+		all = append(all, awaitPods(t, "statefulset/statefulset", 1)...)
 	}
-	awaitReady(t, "guaranteed", "burstable", "besteffort", "hostnet", "initialised")
-	all := pods(t)
-	for _, p := range all {
-		if !p.ready() {
-			t.Fatalf("%s is not ready: what did an earlier test leave?", p.id())
-		}
-	}
-	if len(all) != want {
-		t.Fatalf("%d pods run, want %d: %v", len(all), want, all)
-	}
-	return all
+	return append(all, awaitReady(t, "stays", "guaranteed", "burstable", "besteffort", "hostnet", "initialised")...)
 }
 
 // checkMemory compares the last anonymous memory of pods that stand still with the
@@ -92,40 +86,87 @@ func checkMemory(t *testing.T, a *agent, pods []pod) {
 	}
 }
 
-// checkNoOthers compares all pods that the agent told of with those of the API.
-func checkNoOthers(t *testing.T, a *agent, pods []pod) {
+// checkNoOthers compares the pods that the agent told of with those that were made here, all
+// of which it knew before it began, and with those of other tests that the API had.
+func checkNoOthers(t *testing.T, a *agent, pods []pod, known func() map[string]bool) {
 	t.Helper()
-	got, want := make(map[string]bool), make(map[string]bool)
-	for _, s := range a.all(func(s sample) bool { return s.column("consumer_kind") != "terminated_pods" }) {
-		got[s.column("uid")+" "+s.column("namespace")+"/"+s.column("name")] = true
-	}
+	ids := make(map[string]string)
 	for _, p := range pods {
-		want[p.id()] = true
+		ids[p.Metadata.UID] = p.id()
 	}
-	if !maps.Equal(got, want) {
-		t.Errorf("pods that the agent told of:\ngot  %v\nwant %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+	others, told := known(), make(map[string]bool)
+	for _, s := range a.all(func(s sample) bool { return s.column("consumer_kind") != "terminated_pods" }) {
+		uid := s.column("uid")
+		id := uid + " " + s.column("namespace") + "/" + s.column("name")
+		if told[uid] = true; id != ids[uid] && (ids[uid] != "" || !others[uid]) {
+			t.Fatalf("the agent told of a pod %q, which is not one of the node's", id)
+		}
+	}
+	for uid, id := range ids {
+		if !told[uid] {
+			t.Errorf("the agent told nothing of %s", id)
+		}
 	}
 }
 
-// staticPod gives the kubelet a file, and waits for the pod's mirror.
-func staticPod(t *testing.T) {
+// followPods returns what tells which pods the API has had on this node from now on.
+func followPods(t *testing.T) func() map[string]bool {
+	t.Helper()
+	watch := request(t, http.MethodGet, "/api/v1/pods?watch=true&fieldSelector=spec.nodeName="+nodeName, "", "")
+	if watch.StatusCode != http.StatusOK {
+		t.Fatalf("watch the node's pods: %s", watch.Status)
+	}
+	var mu sync.Mutex
+	uids := make(map[string]bool)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for events := json.NewDecoder(watch.Body); ; {
+			var event struct{ Object pod }
+			if events.Decode(&event) != nil {
+				return
+			}
+			mu.Lock()
+			uids[event.Object.Metadata.UID] = true
+			mu.Unlock()
+		}
+	}()
+	t.Cleanup(func() {
+		watch.Body.Close()
+		<-ended
+	})
+	return func() map[string]bool {
+		select {
+		case <-ended:
+			t.Fatal("the API server ended the watch of the node's pods, or it took too long")
+		default:
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		return maps.Clone(uids)
+	}
+}
+
+// staticPod gives the kubelet a file, and waits for the pod's mirror, which it returns.
+func staticPod(t *testing.T) (mirror pod) {
 	t.Helper()
 	if err := os.WriteFile(stateFile(t, "static-pods", "static.yaml"), []byte(text(t, "testdata/static.yaml")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mirror := func() *pod {
-		for _, p := range pods(t) {
-			if p.Metadata.Name == "static-"+nodeName {
-				return &p
-			}
+	found := func() bool {
+		all := pods(t)
+		at := slices.IndexFunc(all, func(p pod) bool { return p.Metadata.Name == "static-"+nodeName })
+		if at >= 0 {
+			mirror = all[at]
 		}
-		return nil
+		return at >= 0
 	}
 	t.Cleanup(func() {
 		removeStaticPod(t)
-		eventually(t, "the static pod is gone", func() bool { return mirror() == nil })
+		seldom(t, "the static pod is gone", func() bool { return !found() })
 	})
-	eventually(t, "the static pod runs", func() bool { p := mirror(); return p != nil && p.ready() })
+	seldom(t, "the static pod runs", func() bool { return found() && mirror.ready() })
+	return mirror
 }
 
 // removeStaticPod takes its file from the kubelet, if that has it.

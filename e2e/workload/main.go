@@ -3,7 +3,7 @@
 //
 //	pause        nothing, as the process of a pod's sandbox
 //	burn [TIME]  use all the CPU time it gets, for ever or for a time
-//	work         use 2 % of a processor
+//	work         use half a percent of a processor
 //	touch SIZE   on SIGUSR1, take so many bytes of anonymous memory and touch them all
 package main
 
@@ -69,14 +69,14 @@ func burn(end <-chan os.Signal, args []string) error {
 	}
 }
 
-// work counts for 2 of every 100 ms.
+// work counts for one of every 200 ms.
 func work(end <-chan os.Signal) error {
-	pace := time.NewTicker(100 * time.Millisecond)
+	pace := time.NewTicker(200 * time.Millisecond)
 	defer pace.Stop()
 	x := uint32(1)
 	defer func() { runtime.KeepAlive(x) }()
 	for {
-		for begin := time.Now(); time.Since(begin) < 2*time.Millisecond; {
+		for begin := time.Now(); time.Since(begin) < time.Millisecond; {
 			x = count(x)
 		}
 		select {
