@@ -133,6 +133,13 @@ func (a *attribution) divideAll(ctx context.Context, b *measure.Batch) {
 	for _, d := range a.domains {
 		switch {
 		case d.upto.Equal(a.now.end) && !d.from.IsZero():
+			if d.at.end.IsZero() && d.from.Equal(a.before.end) {
+				d.at.take(&a.before, d.needs)
+			}
+			if a.waits(d, b) {
+				settled = false
+				continue
+			}
 			a.divide(ctx, d, b)
 		case !d.at.end.Equal(a.now.end) && d.live > 0:
 			settled = false // its energy is yet to come
@@ -141,6 +148,15 @@ func (a *attribution) divideAll(ctx context.Context, b *measure.Batch) {
 	if settled && a.now.end.Equal(b.End) {
 		a.bury(b)
 	}
+}
+
+// patience is how long the first energy of a domain waits for the node's name, which pods tell:
+// they may have to wait for theirs, and a node may have no pods.
+const patience = time.Minute
+
+// waits tells whether what a domain used is divided later, when it is known on which node.
+func (a *attribution) waits(d *domain, b *measure.Batch) bool {
+	return a.node == "" && d.system == nil && a.needs(ofCPU) && !b.Last && d.upto.Sub(d.from) < patience
 }
 
 // bury ends the series of pods and domains that ended.

@@ -124,14 +124,12 @@ func TestEndedPods(t *testing.T) {
 	}
 }
 
-// What is not the pods' tells its node as soon as a pod has told which that is, and what could
-// not ends.
+// Energy is divided when a pod has told which node it is. Where none does for long, or to the
+// end, it is told without the node, by series that end when one does.
 func TestNodeIsToldLate(t *testing.T) {
-	r := newRig(t, noIdle)
-	r.work(time.Second, time.Second)
-	r.apply(0, func(*measure.Batch) {})
-	nodes := func(all []*measure.Series) map[string]int {
-		found := make(map[string]int)
+	type counts = map[string]int // of series, by their node
+	count := func(all []*measure.Series) counts {
+		found := make(counts)
 		for _, s := range all {
 			if strings.HasPrefix(s.Metric.Name, "energy_") {
 				node, _ := s.Attribute("node")
@@ -140,33 +138,52 @@ func TestNodeIsToldLate(t *testing.T) {
 		}
 		return found
 	}
-	window := func(fill func(*measure.Batch)) (told, ended map[string]int) {
-		t.Helper()
-		r.work(time.Second, 0)
-		b := r.apply(time.Second, func(b *measure.Batch) {
-			fill(b)
-			b.Uint(r.meter("package"), 10*joule)
-		})
-		var all []*measure.Series
-		for _, s := range b.Samples {
-			all = append(all, s.Series)
-		}
-		return nodes(all), nodes(b.Ended)
+	type step struct {
+		pod, last   bool
+		told, ended counts
+		joules      uint64
 	}
-	pod := func(b *measure.Batch) { b.Uint(r.cpu("a"), 0) }
-	none := func(*measure.Batch) {}
-	for i, step := range []struct {
-		fill        func(*measure.Batch)
-		told, ended map[string]int
-	}{
-		{none, map[string]int{"": 3}, map[string]int{}},
-		{pod, map[string]int{"n": 3}, map[string]int{"": 3}},
-		{pod, map[string]int{"n": 3}, map[string]int{}},
+	none, without, with := counts{}, counts{"": 3}, counts{"n": 3}
+	for name, steps := range map[string][]step{
+		"soon":      {{}, {pod: true, told: with, joules: 20}, {pod: true, told: with, joules: 10}},
+		"after all": {{}, {}, {told: without, joules: 30}, {told: without, joules: 10}, {pod: true, told: with, ended: without, joules: 10}},
+		"never":     {{}, {last: true, told: without, joules: 20}},
 	} {
-		told, ended := window(step.fill)
-		if diff := cmp.Diff([]map[string]int{step.told, step.ended}, []map[string]int{told, ended}); diff != "" {
-			t.Errorf("window %d: series by node: -want +got\n%s", i, diff)
-		}
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, noIdle)
+			r.work(patience/3, 0)
+			r.apply(0, func(*measure.Batch) {})
+			for i, s := range steps {
+				r.work(patience/3, 0)
+				b := r.apply(patience/3, func(b *measure.Batch) {
+					b.Last = s.last
+					if s.pod {
+						b.Uint(r.cpu("a"), uint64(patience/12))
+					}
+					b.Uint(r.meter("package"), 10*joule)
+				})
+				var all []*measure.Series
+				var sum uint64
+				for _, x := range b.Samples {
+					all = append(all, x.Series)
+					if n, ok := x.Uint(); ok && (strings.HasPrefix(x.Series.Metric.Name, "energy_") || x.Series.Metric.Name == "pod_energy") {
+						sum += n
+					}
+				}
+				want := []counts{s.told, s.ended}
+				for k := range want {
+					if want[k] == nil {
+						want[k] = none
+					}
+				}
+				if diff := cmp.Diff(want, []counts{count(all), count(b.Ended)}); diff != "" {
+					t.Errorf("window %d: series told and ended: -want +got\n%s", i, diff)
+				}
+				if sum != s.joules*joule {
+					t.Errorf("window %d: %d µJ are told, want %d J", i, sum, s.joules)
+				}
+			}
+		})
 	}
 }
 

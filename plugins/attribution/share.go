@@ -10,9 +10,6 @@ import (
 
 // divide divides what is pending among all who worked since the last division.
 func (a *attribution) divide(ctx context.Context, d *domain, b *measure.Batch) {
-	if d.at.end.IsZero() && d.from.Equal(a.before.end) {
-		d.at.take(&a.before, d.needs)
-	}
 	span := d.span(b)
 	if d.at.end.Equal(d.from) && d.basis.knows(&d.at) && d.basis.knows(&a.now) {
 		w := window{passed: d.upto.Sub(d.from), node: a.now.node.minus(d.at.node)}
