@@ -41,6 +41,10 @@ func TestDaemonSet(t *testing.T) {
 		t.Parallel()
 		rightIsMissing(t, burner)
 	})
+	t.Run("overlays", func(t *testing.T) {
+		t.Parallel()
+		everyOverlay(t)
+	})
 	t.Run("pictures", func(t *testing.T) {
 		t.Parallel()
 		pictures(t)

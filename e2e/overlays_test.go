@@ -15,11 +15,9 @@ import (
 	"testing"
 )
 
-// Each overlay is installed in a namespace of its own, beside the others. Each has to be
-// taken by the API server, to become ready and to measure every pod of the node.
-func TestOverlays(t *testing.T) {
-	long(t)
-	t.Parallel()
+// everyOverlay installs each overlay in a namespace of its own, beside the others. Each has
+// to be taken by the API server, to become ready and to measure every pod of the node.
+func everyOverlay(t *testing.T) {
 	operatorKinds(t)
 	entries, err := os.ReadDir("../deploy/kubernetes/overlays")
 	if err != nil || len(entries) < 5 {
