@@ -74,6 +74,8 @@ type pod struct {
 		Phase, PodIP      string
 		Conditions        []struct{ Type, Status string }
 		ContainerStatuses []struct{ Name, ContainerID string }
+		// Of the containers that come before them.
+		InitContainerStatuses []struct{ Name, ContainerID string }
 	}
 }
 
