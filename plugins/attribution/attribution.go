@@ -136,11 +136,9 @@ func (a *attribution) divideAll(ctx context.Context, b *measure.Batch) {
 			if d.at.end.IsZero() && d.from.Equal(a.before.end) {
 				d.at.take(&a.before, d.needs)
 			}
-			if a.waits(d, b) {
-				settled = false
-				continue
+			if !a.waits(d, b) {
+				a.divide(ctx, d, b)
 			}
-			a.divide(ctx, d, b)
 		case !d.at.end.Equal(a.now.end) && d.live > 0:
 			settled = false // its energy is yet to come
 		}
@@ -156,7 +154,7 @@ const patience = time.Minute
 
 // waits tells whether what a domain used is divided later, when it is known on which node.
 func (a *attribution) waits(d *domain, b *measure.Batch) bool {
-	return a.node == "" && d.system == nil && a.needs(ofCPU) && !b.Last && d.upto.Sub(d.from) < patience
+	return a.node == "" && d.system == nil && !b.Last && d.upto.Sub(d.from) < patience
 }
 
 // bury ends the series of pods and domains that ended.
