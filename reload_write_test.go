@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"syscall"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/podjoule/podjoule/agent/measure"
 	"github.com/podjoule/podjoule/agent/plugin"
 	"github.com/podjoule/podjoule/agent/plugin/plugintest"
+	"github.com/podjoule/podjoule/plugins/otlp"
 	"github.com/podjoule/podjoule/plugins/remotewrite"
 )
 
@@ -79,4 +81,105 @@ func TestReloadKeepsTheQueueOfRemoteWrite(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The receiver is away because it moved: a reload gives the output its new address, and
+// what waited for the old one arrives there, from memory or from a folder, in order and
+// nothing twice. A reload that fails changes nothing of that.
+func TestReloadOfAnAddressLosesNothing(t *testing.T) {
+	tables := map[string]func(dir string) plugin.Config{
+		"otlp by gRPC": func(dir string) plugin.Config {
+			c := pushed(otlp.GRPC, "http://127.0.0.1:4317")
+			c.QueueDir = dir
+			return c
+		},
+		"otlp by HTTP": func(dir string) plugin.Config {
+			c := pushed(otlp.HTTP, "http://127.0.0.1:4318")
+			c.QueueDir = dir
+			return c
+		},
+		"remotewrite": func(dir string) plugin.Config {
+			c := remotewrite.Plugin().Config().(*remotewrite.Config)
+			c.URL, c.QueueDir = "http://127.0.0.1:9090/api/v1/write", dir
+			return c
+		},
+	}
+	for name, table := range tables {
+		for place, dir := range map[string]string{"memory": "", "folder": t.TempDir()} {
+			t.Run(name+", "+place, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { reloadAnAddress(t, name, func() plugin.Config { return table(dir) }) })
+			})
+		}
+	}
+}
+
+func reloadAnAddress(t *testing.T, name string, table func() plugin.Config) {
+	arrived, last, late := make(map[point]int), int64(0), 0
+	output := func(name string, away bool) *pusher {
+		p := &pusher{inMemory: newInMemory(t, table()), name: name, arrived: arrived}
+		r := &receiver{t: t, take: func(a arrival) {
+			p.take(a)
+			if a.time < last {
+				late++
+			}
+			last = max(last, a.time)
+		}}
+		switch name {
+		case "otlp by gRPC":
+			p.serveGRPC(t, r, nil)
+		case "otlp by HTTP":
+			p.serveHTTP(t, r.overHTTP, nil)
+		default:
+			p.serveHTTP(t, r.remoteWrite, nil)
+		}
+		if away {
+			p.wire.Spoil(plugintest.Away)
+		}
+		return p
+	}
+	before, after := output(name, true), output(name, false)
+	windows := 0
+	source := threeSeries(&windows).enabled()
+	config := func(plugins ...agent.Enabled) *agent.Config {
+		made := &agent.Config{Agent: agent.DefaultSettings(), Plugins: plugins}
+		made.Agent.Listen = ""
+		return made
+	}
+	var next *agent.Config
+	hangup := make(chan os.Signal)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- agent.Run(ctx, config(source, before.enabled("out")), agent.RunOptions{Version: "test", Reload: hangup,
+			Load: func() (*agent.Config, error) { return next, nil }})
+	}()
+	time.Sleep(10*time.Second + 500*time.Millisecond)
+
+	broken := agent.Enabled{Plugin: plugin.Plugin{Name: "broken", Role: plugin.RoleOutput}, Config: brokenConfig{}}
+	next = config(source, output(name, true).enabled("out"), broken)
+	hangup <- syscall.SIGHUP
+	time.Sleep(10 * time.Second)
+	next = config(source, after.enabled("out"))
+	hangup <- syscall.SIGHUP
+	time.Sleep(time.Minute)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	synctest.Wait()
+	twice := 0
+	for _, times := range arrived {
+		twice += times - 1
+	}
+	if got, want := len(arrived), windows*scriptedSeries; got != want || twice > 0 || late > 0 {
+		t.Errorf("%d points arrived, %d of them again and %d late, want %d", got, twice, late, want)
+	}
+}
+
+// brokenConfig is of a plugin that cannot be opened.
+type brokenConfig struct{}
+
+func (brokenConfig) Validate() error { return nil }
+func (brokenConfig) Open(context.Context, *plugin.Host) (any, error) {
+	return nil, errors.New("broken")
 }

@@ -28,6 +28,8 @@ type member struct {
 	meter         *ownMeter
 	pages         []page
 	value         any
+	// before is the one that this one replaces, until that is over; or nil.
+	before *member
 	// roster is the series that outputs know from it.
 	roster roster
 	// leaving says that the next call of Poll, Apply or Write is the last one.
@@ -43,7 +45,7 @@ type member struct {
 	runner   plugin.Runner
 	running  *condition
 	closer   io.Closer
-	stopRun  context.CancelFunc
+	stopRun  context.CancelCauseFunc
 	runsOver chan struct{} // closed when the runner is over
 	runError error         // set before runsOver is closed
 

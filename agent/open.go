@@ -77,6 +77,9 @@ func (o *opener) open(ctx context.Context, s *seat, all []*measure.Metric, pages
 		},
 		Stdout: o.opts.Stdout,
 	}
+	if s.before != nil {
+		m.before, host.Replaces = s.before, s.before.value
+	}
 	var value any
 	err := guarded(func() (err error) {
 		value, err = e.Config.Open(ctx, host)

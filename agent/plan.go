@@ -19,6 +19,7 @@ type seat struct {
 	enabled Enabled
 	metrics []*measure.Metric
 	kept    *member // nil for a plugin that is to be opened
+	before  *member // that this one is to replace, or nil
 	change  func()  // of one that is kept, between two ticks; or nil
 }
 
@@ -45,8 +46,11 @@ func draft(open []*member, cfg *Config, again map[string]bool) *plan {
 	p := new(plan)
 	for _, e := range cfg.Plugins {
 		s := seat{enabled: e}
-		if at := slices.IndexFunc(open, func(m *member) bool { return m.name == e.Plugin.Name }); at >= 0 && !again[e.Plugin.Name] {
-			s.keep(open[at])
+		if at := slices.IndexFunc(open, func(m *member) bool { return m.name == e.Plugin.Name }); at >= 0 {
+			s.before = open[at]
+			if !again[e.Plugin.Name] {
+				s.keep(open[at])
+			}
 		}
 		if s.kept != nil {
 			s.metrics = s.kept.metrics

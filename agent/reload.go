@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/podjoule/podjoule/agent/plugin"
 )
 
 // reloader takes configurations while the agent runs, one after the other. A wrong one
@@ -158,6 +160,12 @@ func (r *reloader) settle(ctx context.Context, s *swap, pages *pageSet) {
 	}
 	errs = append(errs, r.crew.show(s.opened))
 	startRunners(ctx, s.opened)
+	for _, m := range s.opened {
+		if m.before != nil && m.before.stopRun != nil {
+			m.before.stopRun(plugin.ErrReplaced)
+		}
+		m.before = nil
+	}
 	errs = append(errs, stopRunners(s.leaving), closeAll(s.leaving))
 	if err := errors.Join(errs...); err != nil {
 		r.opts.Log.Warn("a plugin that was taken out did not end well", "err", err)

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/podjoule/podjoule/agent/measure"
 	"github.com/podjoule/podjoule/agent/plugin"
@@ -186,6 +189,55 @@ func TestOutputsAreReplaced(t *testing.T) {
 			t.Errorf("at the end: %v", j.all())
 		}
 	})
+}
+
+// What replaces a plugin knows it, and begins with what is to be done between ticks when
+// that is over, which is told why it ends. Where another plugin fails, all goes on.
+func TestReplacedBy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(journal)
+		opened := 0
+		out := func() Enabled {
+			e := output("a", nil)
+			e.Config = &stub{open: func(_ context.Context, host *plugin.Host) (any, error) {
+				opened++
+				name := strconv.Itoa(opened)
+				before := "nothing"
+				if f, ok := host.Replaces.(*full); ok {
+					before = f.Output.(named).name
+				}
+				j.add("%s replaces %s", name, before)
+				return &full{Output: named{name, write(idle)}, run: func(ctx context.Context) error {
+					j.add("run %s", name)
+					<-ctx.Done()
+					time.Sleep(time.Second)
+					j.add("%s is over: %v", name, context.Cause(ctx))
+					return nil
+				}}, nil
+			}}
+			return e
+		}
+		broken := output("b", nil)
+		broken.Config = &stub{open: func(context.Context, *plugin.Host) (any, error) { return nil, errBroken }}
+		src := source("s", time.Second, poll(idle))
+		r := runReloading(t, config(src, out()))
+		synctest.Wait()
+		r.take(src, out(), broken)
+		r.take(src, out())
+		time.Sleep(5 * time.Second)
+		r.stop()
+		want := []string{"1 replaces nothing", "run 1", "2 replaces 1", "3 replaces 1",
+			"1 is over: the plugin is replaced", "run 3", "3 is over: context canceled"}
+		if diff := cmp.Diff(want, j.all()); diff != "" {
+			t.Errorf("what happened (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// named is an output with a name.
+type named struct {
+	name string
+	plugin.Output
 }
 
 // A transform that leaves takes its series along, and one that stays sees the sources' go.

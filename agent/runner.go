@@ -57,26 +57,40 @@ func (m *member) runOnce(ctx context.Context) (lasted bool, err error) {
 	}
 }
 
-// startRunners starts what the plugins do between ticks.
+// startRunners starts what the plugins do between ticks. That of one which replaces
+// another begins when the other's is over.
 func startRunners(ctx context.Context, members []*member) {
 	for _, m := range members {
 		if m.runner == nil {
 			continue
 		}
-		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 		m.stopRun, m.runsOver = cancel, make(chan struct{})
+		begin := m.before.over()
 		go func() {
 			defer close(m.runsOver)
+			<-begin
 			m.runError = m.supervise(ctx)
 		}()
 	}
+}
+
+// over is closed when what a plugin does between ticks is over, as it is where there was
+// no such plugin.
+func (m *member) over() <-chan struct{} {
+	if m != nil && m.runsOver != nil {
+		return m.runsOver
+	}
+	none := make(chan struct{})
+	close(none)
+	return none
 }
 
 // stopRunners ends what the plugins do between ticks, and waits.
 func stopRunners(members []*member) error {
 	for _, m := range members {
 		if m.stopRun != nil {
-			m.stopRun()
+			m.stopRun(nil)
 		}
 	}
 	limit, cancel := context.WithTimeout(context.Background(), draining)

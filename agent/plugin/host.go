@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +13,12 @@ import (
 
 	"github.com/podjoule/podjoule/agent/measure"
 )
+
+// ErrReplaced is the cause for which the context of a Run ends when another
+// configuration is taken, under which the plugin was opened anew: it is Host.Replaces for
+// one whose Run begins when this one is over. What an output has still to deliver it can
+// leave to that one.
+var ErrReplaced = errors.New("the plugin is replaced")
 
 // Host is what a plugin gets from the host when it is opened.
 type Host struct {
@@ -31,6 +38,10 @@ type Host struct {
 	// Handle serves a page on the host's listener. It fails when the path is
 	// taken or when the agent has no listener.
 	Handle func(page Page) error
+	// Replaces is what Open returned for the same plugin under the configuration before,
+	// or nil. It is at work until the new one is called for the first time, and goes on
+	// with it where another plugin cannot be opened. See ErrReplaced.
+	Replaces any
 	// Stdout is the standard output.
 	Stdout io.Writer
 	// Dial connects to servers; nil is as usual. With it a server can be in

@@ -12,6 +12,7 @@ package queue
 
 import (
 	"errors"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -37,6 +38,9 @@ type Options struct {
 	Age time.Duration
 	// Dir is the folder; empty is in memory. It is made where it is not there.
 	Dir string
+	// Before is the queue of the output that is replaced, or nil: what waits there, in
+	// the same place, waits on.
+	Before *Queue
 }
 
 // Entry is one encoded request.
@@ -48,9 +52,17 @@ type Entry struct {
 // Queue is a queue of requests. Its methods may be called concurrently.
 type Queue struct {
 	options Options
-	wake    chan struct{} // has a token after a push
+	closed  bool
+	*place
+}
+
+// place is where requests wait. While an output is replaced, the two have it in common:
+// the old one is read until it lets go, the new one is written.
+type place struct {
+	wake chan struct{} // has a token after a push
 
 	mu      sync.Mutex
+	owners  int     // that have not closed it
 	folder  *folder // nil: in memory
 	entries []*entry
 	sending bool // the first entry is handed out
@@ -77,12 +89,18 @@ type entry struct {
 
 // Open makes a queue. With a folder, it holds what the last process left there, the
 // oldest first; an error names what is wrong with the folder, as that another
-// process has it.
+// process has it. What is in the same place as the queue before is not made again: the
+// new bounds hold for it from the first Push or Next on.
 func Open(o Options) (*Queue, error) {
 	if o.Memory == 0 || o.Memory > o.Bytes {
 		o.Memory = o.Bytes
 	}
-	q := &Queue{options: o, wake: make(chan struct{}, 1), lost: make(map[string]Amount)}
+	before := o.Before
+	o.Before = nil
+	if before != nil && samePlace(before.options.Dir, o.Dir) && before.share() {
+		return &Queue{options: o, place: before.place}, nil
+	}
+	q := &Queue{options: o, place: &place{owners: 1, wake: make(chan struct{}, 1), lost: make(map[string]Amount)}}
 	if o.Dir == "" {
 		return q, nil
 	}
@@ -101,6 +119,28 @@ func Open(o Options) (*Queue, error) {
 	q.trim()
 	q.signal()
 	return q, nil
+}
+
+func samePlace(a, b string) bool {
+	return a == b || a != "" && b != "" && filepath.Clean(a) == filepath.Clean(b)
+}
+
+// share counts one more owner, and reports false if there is none any more.
+func (p *place) share() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.owners == 0 {
+		return false
+	}
+	p.owners++
+	return true
+}
+
+// Shared tells whether another output has what waits here too.
+func (p *place) Shared() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.owners > 1
 }
 
 // Push appends an entry. It tells what had to go for it: the oldest ones, though not
@@ -277,11 +317,16 @@ func (q *Queue) Trouble() error {
 	return q.trouble
 }
 
-// Close gives the folder back. What is in it waits for the next process.
+// Close gives the folder back, where no other output has it too. What is in it waits for
+// the next process.
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.folder == nil {
+	if q.closed {
+		return nil
+	}
+	q.closed = true
+	if q.owners--; q.owners > 0 || q.folder == nil {
 		return nil
 	}
 	return q.folder.close()

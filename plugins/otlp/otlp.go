@@ -44,7 +44,11 @@ type output struct {
 // newOutput makes an output of a configuration without gaps; more are attributes for
 // resources. It closes the client where it fails.
 func newOutput(c *Config, host *plugin.Host, to endpoint, over client, more ...measure.Attribute) (*output, error) {
-	waiting, err := queue.Open(queue.Options{Bytes: c.QueueBytes, Memory: maxMemory, Age: time.Duration(c.QueueAge), Dir: c.QueueDir})
+	bounds := queue.Options{Bytes: c.QueueBytes, Memory: maxMemory, Age: time.Duration(c.QueueAge), Dir: c.QueueDir}
+	if before, ok := host.Replaces.(*output); ok {
+		bounds.Before = before.queue
+	}
+	waiting, err := queue.Open(bounds)
 	if err != nil {
 		return nil, errors.Join(&plugin.KeyError{Key: "queue_dir", Err: err}, over.Close())
 	}
@@ -97,7 +101,8 @@ func (o *output) collect(ctx context.Context) (pmetric.ScopeMetricsSlice, error)
 
 // Run sends the queued requests one by one, in order. When the context ends, it
 // makes one more attempt for each that is left, in drainTime at most, and one in all
-// where they wait in a folder for the next start.
+// where they wait in a folder for the next start. An output that replaces this one
+// goes on with what waits.
 func (o *output) Run(ctx context.Context) error {
 	// An attempt under way is not cut off by the end of the context: the
 	// receiver may have taken the request already.
@@ -106,7 +111,7 @@ func (o *output) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })()
 
 	var lost queue.Amount
-	for step := firstWait; hard.Err() == nil; {
+	for step := firstWait; hard.Err() == nil && !o.replaced(ctx); {
 		r, ok := o.queue.Next(ctx)
 		if !ok {
 			break
@@ -117,7 +122,7 @@ func (o *output) Run(ctx context.Context) error {
 			continue
 		}
 		if ctx.Err() != nil {
-			if o.folder != "" {
+			if o.folder != "" || o.replaced(ctx) {
 				break
 			}
 			o.queue.Drop(reasonShutdown)
@@ -130,6 +135,10 @@ func (o *output) Run(ctx context.Context) error {
 		now, step = a.wait(step)
 		pause(ctx, now)
 	}
+	if o.replaced(ctx) {
+		o.queue.Release()
+		return nil
+	}
 	lost = lost.Plus(o.queue.DropAll(reasonShutdown))
 	if lost.Entries == 0 {
 		return nil
@@ -139,6 +148,11 @@ func (o *output) Run(ctx context.Context) error {
 		err = fmt.Errorf("%s is too slow", o.to)
 	}
 	return fmt.Errorf("%d requests with %d points could not be sent before the end: %w", lost.Entries, lost.Points, err)
+}
+
+// replaced tells that another output goes on with what waits.
+func (o *output) replaced(ctx context.Context) bool {
+	return errors.Is(context.Cause(ctx), plugin.ErrReplaced) && o.queue.Shared()
 }
 
 // attempt tries to deliver the request that the queue handed out, once. If it is taken

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/podjoule/podjoule/agent/plugin"
 )
 
 // ok is the answer of a receiver that takes all.
@@ -281,6 +283,46 @@ func TestDrain(t *testing.T) {
 					t.Errorf("%d bytes are left in the queue", o.queue.Stats().Bytes)
 				}
 			})
+		})
+	}
+}
+
+// What waits is left to the output that replaces this one, and not where the agent ends before.
+func TestReplaced(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		cause error
+		other bool // there is one that replaces it
+		left  int
+		tries int
+	}{
+		{name: "replaced", cause: plugin.ErrReplaced, other: true, left: 2},
+		{name: "replaced, with a queue of its own", cause: plugin.ErrReplaced, tries: 2},
+		{name: "the end comes before", other: true, tries: 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tries := 0
+			down := script(func(context.Context, []byte) (answer, error) { tries++; return answer{retry: true}, errDown })
+			o, host := open(t, defaults(), down)
+			s := ofPod(cpuTime, "a")
+			write(t, o, count(s, 0), count(s, 1))
+			if tt.other {
+				with := *host.Host
+				with.Replaces = o
+				other, err := newOutput(defaults(), &with, endpoint{}, down)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer other.Close()
+			}
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cancel(tt.cause)
+			if err := o.Run(ctx); (err == nil) != (tt.left > 0) {
+				t.Errorf("Run returned %v", err)
+			}
+			if left := o.queue.Stats().Waiting.Entries; left != tt.left || tries != tt.tries {
+				t.Errorf("%d requests are left after %d attempts, want %d after %d", left, tries, tt.left, tt.tries)
+			}
 		})
 	}
 }

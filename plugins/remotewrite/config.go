@@ -142,6 +142,9 @@ func (c *Config) Open(ctx context.Context, host *plugin.Host) (any, error) {
 	if c.QueueDir != "" {
 		bounds.Memory = maxMemory
 	}
+	if before, ok := host.Replaces.(*output); ok {
+		bounds.Before = before.queue
+	}
 	waiting, err := queue.Open(bounds)
 	if err != nil {
 		return nil, &plugin.KeyError{Key: "queue_dir", Err: err}

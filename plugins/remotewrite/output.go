@@ -61,7 +61,8 @@ func (o *output) Write(_ context.Context, b *measure.Batch) error {
 }
 
 // Run sends the queued requests one by one, in order. When the context ends, it goes
-// on for drainTime at most, and no longer than the receiver takes them.
+// on for drainTime at most, and no longer than the receiver takes them. An output that
+// replaces this one goes on with what waits.
 func (o *output) Run(ctx context.Context) error {
 	// An attempt under way is not cut off by the end of the context: the receiver may
 	// have taken the request already.
@@ -69,7 +70,7 @@ func (o *output) Run(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })()
 
-	for step := firstWait; hard.Err() == nil; {
+	for step := firstWait; hard.Err() == nil && !o.replaced(ctx); {
 		entry, ok := o.queue.Next(ctx)
 		if !ok {
 			break
@@ -91,6 +92,10 @@ func (o *output) Run(ctx context.Context) error {
 		now, step = a.wait(step)
 		pause(ctx, now)
 	}
+	if o.replaced(ctx) {
+		o.queue.Release()
+		return nil
+	}
 	lost := o.queue.DropAll(reasonShutdown)
 	if lost.Entries == 0 {
 		return nil
@@ -100,6 +105,11 @@ func (o *output) Run(ctx context.Context) error {
 		err = fmt.Errorf("%s is too slow", o.to.name())
 	}
 	return fmt.Errorf("%d requests with %d samples could not be sent before the end: %w", lost.Entries, lost.Points, err)
+}
+
+// replaced tells that another output goes on with what waits.
+func (o *output) replaced(ctx context.Context) bool {
+	return errors.Is(context.Cause(ctx), plugin.ErrReplaced) && o.queue.Shared()
 }
 
 // told counts an answer and remembers what was wrong.

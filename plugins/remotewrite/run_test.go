@@ -1,6 +1,7 @@
 package remotewrite
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/podjoule/podjoule/agent/plugin"
+	"github.com/podjoule/podjoule/agent/plugin/plugintest"
 )
 
 const writtenHeader = "X-Prometheus-Remote-Write-Samples-Written"
@@ -163,5 +165,40 @@ func TestQueueOutlivesTheProcess(t *testing.T) {
 	}
 	if err := out.stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What waits is left to the output that replaces this one, and not where the agent ends before.
+func TestReplaced(t *testing.T) {
+	n := newNode()
+	r := newReceiver(t)
+	for range 50 {
+		r.answers <- code(503)
+	}
+	c := config(r.server.URL)
+	host := plugintest.NewHost(t, n.metrics()...)
+	opened := func() *output {
+		value, err := c.Open(t.Context(), host.Host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = value.(*output).Close() })
+		return value.(*output)
+	}
+	old := opened()
+	if err := old.Write(t.Context(), batch(0, n.sample)); err != nil {
+		t.Fatal(err)
+	}
+	host.Replaces = old
+	next := opened()
+	replaced, cancel := context.WithCancelCause(t.Context())
+	cancel(plugin.ErrReplaced)
+	if err := old.Run(replaced); err != nil || next.queue.Stats().Waiting.Entries != 1 {
+		t.Errorf("Run: %v, and %+v is left", err, next.queue.Stats())
+	}
+	end, cancelAll := context.WithCancel(t.Context())
+	cancelAll()
+	if err := old.Run(end); err == nil || next.queue.Stats().Waiting.Entries != 0 {
+		t.Errorf("at the end, Run: %v, and %+v is left", err, next.queue.Stats())
 	}
 }
