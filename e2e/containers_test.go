@@ -18,7 +18,7 @@ func TestContainers(t *testing.T) {
 	t.Parallel()
 	rights(t)
 	a := start(t, asAgent(t)+"containers = true\n")
-	a.goOn(t, 1) // it watches when the pod is made
+	a.runs(t) // when the pod is made
 	apply(t, "containers.yaml")
 	prepared := endInit(t, a, "containers")
 	p := awaitReady(t, "containers")[0]

@@ -17,7 +17,13 @@ func (a *agent) windows() []time.Time {
 	return slices.Clone(a.ends)
 }
 
-// goOn waits for so many windows that ended after now.
+// runs waits until the agent measures, be there pods or not.
+func (a *agent) runs(t *testing.T) {
+	t.Helper()
+	eventually(t, "the agent runs", func() bool { return strings.Contains(a.said(t), `msg="agent runs"`) })
+}
+
+// goOn waits for so many windows that ended after now. There must be a pod.
 func (a *agent) goOn(t *testing.T, n int) {
 	t.Helper()
 	now := time.Now()
