@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -40,7 +39,7 @@ func ask(t *testing.T, method, path, contentType, body string) (status int, answ
 // request is ask for an answer that is not read yet.
 func request(t *testing.T, method, path, contentType, body string) *http.Response {
 	t.Helper()
-	oneAdministrator.Do(func() {
+	oneAdministrator.do(t, "the administrator", func() {
 		admin, err := tls.LoadX509KeyPair(stateFile(t, "pki", "admin.crt"), stateFile(t, "pki", "admin.key"))
 		if err != nil {
 			t.Fatal(err)
@@ -62,7 +61,7 @@ func request(t *testing.T, method, path, contentType, body string) *http.Respons
 }
 
 var (
-	oneAdministrator sync.Once
+	oneAdministrator setUp
 	administrator    *http.Client
 )
 

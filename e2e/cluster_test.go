@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -51,7 +50,7 @@ func kubectl(t *testing.T, args ...string) string {
 // rights makes the namespace and the accounts once, which stay for all tests.
 func rights(t *testing.T) {
 	t.Helper()
-	oneRights.Do(func() {
+	oneRights.do(t, "the accounts and their rights", func() {
 		for _, o := range describedIn(t, "testdata/rights.yaml") {
 			o.make(t)
 		}
@@ -62,7 +61,7 @@ func rights(t *testing.T) {
 	})
 }
 
-var oneRights sync.Once
+var oneRights setUp
 
 // pod is what the tests need of a pod in the API.
 type pod struct {

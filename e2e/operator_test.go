@@ -2,22 +2,19 @@
 
 package e2e
 
-import (
-	"sync"
-	"testing"
-)
+import "testing"
 
 // operatorKinds has the API server know the Prometheus operator's kinds, as its release
 // describes them. They stay for all tests.
 func operatorKinds(t *testing.T) {
 	t.Helper()
-	oneOperator.Do(func() {
+	oneOperator.do(t, "the kinds of the operator", func() {
 		kubectl(t, "apply", "--server-side", "-f", stateFile(t, "operator"))
 		kubectl(t, "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
 	})
 }
 
-var oneOperator sync.Once
+var oneOperator setUp
 
 // pictures has the API server take what README.md says for rules, alerts and the dashboard.
 func pictures(t *testing.T) {
