@@ -14,10 +14,10 @@ type setUp struct {
 }
 
 // do makes it with the first call. Where that failed, every later test says so too.
-func (s *setUp) do(t *testing.T, what string, make func()) {
+func (s *setUp) do(t *testing.T, what string, setUp func()) {
 	t.Helper()
 	s.once.Do(func() {
-		make()
+		setUp()
 		s.made = true
 	})
 	if !s.made {
