@@ -159,6 +159,7 @@ func reloadAnAddress(t *testing.T, name string, table func() plugin.Config) {
 	next = config(source, output(name, true).enabled("out"), broken)
 	hangup <- syscall.SIGHUP
 	time.Sleep(10 * time.Second)
+	synctest.Wait()
 	next = config(source, after.enabled("out"))
 	hangup <- syscall.SIGHUP
 	time.Sleep(time.Minute)
