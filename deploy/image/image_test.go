@@ -119,11 +119,21 @@ func checkFiles(t *testing.T, img v1.Image, platform string) {
 		if e.header.Uid != 0 || e.header.Gid != 0 || e.header.Mode&0o22 != 0 || e.header.Mode&^0o777 != 0 {
 			t.Errorf("%s belongs to %d:%d, with mode %o", e.header.Name, e.header.Uid, e.header.Gid, e.header.Mode)
 		}
-		if e.header.Name == "podjoule" {
+		switch e.header.Name {
+		case "podjoule":
 			checkProgram(t, e.content, platform)
+		case "licenses/LICENSE":
+			want(t, "LICENSE", string(read(t, "../../LICENSE")), string(e.content))
+		case "licenses/licenses.txt":
+			for _, part := range []string{"Go go", "k8s.io/client-go v", rootsModule + " v"} {
+				if !bytes.Contains(e.content, []byte("\n"+part)) {
+					t.Errorf("there is no license of %s", part)
+				}
+			}
 		}
 	}
-	want(t, "files", []string{"etc/", "etc/ssl/", "etc/ssl/certs/", "etc/ssl/certs/ca-certificates.crt", "podjoule"}, names)
+	want(t, "files", []string{"etc/", "etc/ssl/", "etc/ssl/certs/", "etc/ssl/certs/ca-certificates.crt",
+		"licenses/", "licenses/LICENSE", "licenses/licenses.txt", "podjoule"}, names)
 }
 
 // checkProgram looks at what the program says of its own building.

@@ -34,3 +34,21 @@ func TestListOfAProgram(t *testing.T) {
 		t.Errorf("there is %v, %v, want the program and the list", left, err)
 	}
 }
+
+// So have the licenses; both may be asked for at once.
+func TestLicensesOfAProgram(t *testing.T) {
+	folder := t.TempDir()
+	program, texts, list := filepath.Join(folder, "small"), filepath.Join(folder, "licenses.txt"), filepath.Join(folder, "list.json")
+	copySelf(t, program)
+	var out, errs strings.Builder
+	if err := run(t.Context(), append(order1(), "-binary", program, "-licenses", texts, "-list", list), &out, &errs); err != nil {
+		t.Fatalf("%v: %s", err, errs.String())
+	}
+	got := string(read(t, texts))
+	if !strings.Contains(got, "\nGo "+runtime.Version()) || strings.Contains(got, rootsModule) {
+		t.Errorf("the licenses are\n%s", got)
+	}
+	if _, err := os.Stat(list); err != nil {
+		t.Error(err)
+	}
+}

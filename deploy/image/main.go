@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -37,6 +36,7 @@ type order struct {
 	user      string
 	plain     bool
 	list      string // instead of an image
+	licenses  string // so too
 	from      origin // what git is not asked for
 	epoch     string // SOURCE_DATE_EPOCH
 }
@@ -44,6 +44,7 @@ type order struct {
 const usage = `usage: image [FLAG...]                          builds podjoule of a checkout
        image -binary FILE [FLAG...] [ARGUMENT...]  packs a static program that is built already
        image -binary FILE -list FILE [FLAG...]     writes what it is made of, and no image
+       image -binary FILE -licenses FILE [FLAG...] writes the licenses of that, and no image
 
 The archive is an OCI image layout, which "ctr images import", "skopeo copy oci-archive:"
 and "minikube image load" take. For one platform alone "docker load" takes it too. Beside
@@ -67,6 +68,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&o.user, "user", "65534:65534", "run as this `user`; empty is root")
 	flags.BoolVar(&o.plain, "plain", false, "do not compress, which is quicker")
 	flags.StringVar(&o.list, "list", "", "write the list of a program's modules to this `file`, and no image")
+	flags.StringVar(&o.licenses, "licenses", "", "write the licenses of a program's modules to this `file`, and no image")
 	flags.StringVar(&o.from.version, "version", "", "the `version` of the checkout, instead of git's word")
 	flags.StringVar(&o.from.revision, "revision", "", "its `commit`, instead of git's word")
 	flags.StringVar(&o.epoch, "created", os.Getenv("SOURCE_DATE_EPOCH"), "when that was made, in `seconds` since 1970; usual: $SOURCE_DATE_EPOCH, or git's word")
@@ -77,8 +79,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if o.binary == "" && len(o.arguments) > 0 {
 		return fmt.Errorf("unexpected %q: arguments are for -binary alone", o.arguments[0])
 	}
-	if o.list != "" {
-		return o.writeList(ctx)
+	if o.list != "" || o.licenses != "" {
+		return o.writeTexts(ctx)
 	}
 	work, err := os.MkdirTemp("", "podjoule-image-")
 	if err != nil {
@@ -125,6 +127,9 @@ func (o *order) parts(ctx context.Context, work string) ([]part, error) {
 		if p.binary, err = os.ReadFile(file); err != nil {
 			return nil, fmt.Errorf("read what was built: %w", err)
 		}
+		if err := p.addLicenses(ctx, o.source, file); err != nil {
+			return nil, err
+		}
 		if err := o.writeBill(file, p); err != nil {
 			return nil, err
 		}
@@ -142,25 +147,6 @@ func (o *order) writeBill(program string, p part) error {
 		return err
 	}
 	if err := os.WriteFile(file, bill, 0o644); err != nil {
-		return fmt.Errorf("write the list of modules: %w", err)
-	}
-	return nil
-}
-
-// writeList writes what a program is made of that is in no image.
-func (o *order) writeList(ctx context.Context) error {
-	if o.binary == "" {
-		return errors.New("-list is for a program that is built already: name it with -binary")
-	}
-	from, err := o.origin(ctx)
-	if err != nil {
-		return err
-	}
-	bill, err := billOfMaterials(o.binary, from)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(o.list, bill, 0o644); err != nil {
 		return fmt.Errorf("write the list of modules: %w", err)
 	}
 	return nil

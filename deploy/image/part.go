@@ -18,13 +18,15 @@ import (
 )
 
 // part is the image of one platform: a program, the authorities that it verifies servers
-// with, and nothing else.
+// with, the licenses of both, and nothing else.
 type part struct {
 	platform     string // as in linux/arm64
 	name         string // of the program, which lies in /
 	binary       []byte
 	arguments    []string
 	certificates []byte
+	license      []byte // of the program itself
+	licenses     []byte // of all that it is made of
 	user         string
 	port         string // empty for none
 	from         origin // zero for a program that came as it is
@@ -92,21 +94,27 @@ func (p *part) layer(plain bool) (v1.Layer, error) {
 	return layer, nil
 }
 
+// file is one of the image, or a folder where its name ends so.
+type file struct {
+	name    string
+	mode    int64
+	content []byte
+}
+
 // files is the archive of all files, which belong to root and can be written by nobody else.
 func (p *part) files() ([]byte, error) {
 	var all bytes.Buffer
 	w := tar.NewWriter(&all)
-	for _, f := range []struct {
-		name    string
-		mode    int64
-		content []byte
-	}{
+	list := []file{
 		{"etc/", 0o755, nil},
 		{"etc/ssl/", 0o755, nil},
 		{"etc/ssl/certs/", 0o755, nil},
 		{"etc/ssl/certs/ca-certificates.crt", 0o644, p.certificates},
-		{p.name, 0o755, p.binary},
-	} {
+	}
+	if p.licenses != nil {
+		list = append(list, file{"licenses/", 0o755, nil}, file{"licenses/LICENSE", 0o644, p.license}, file{"licenses/licenses.txt", 0o644, p.licenses})
+	}
+	for _, f := range append(list, file{p.name, 0o755, p.binary}) {
 		header := &tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.content)), ModTime: p.from.time(), Format: tar.FormatUSTAR, Typeflag: tar.TypeReg}
 		if strings.HasSuffix(f.name, "/") {
 			header.Typeflag = tar.TypeDir

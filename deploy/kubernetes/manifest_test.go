@@ -208,8 +208,8 @@ func TestContainer(t *testing.T) {
 	}
 }
 
-// The image runs as the user that the pod names, and holds nothing but the agent and
-// certificates.
+// The image runs as the user that the pod names, and holds nothing but the agent,
+// certificates and licenses.
 func TestDockerfile(t *testing.T) {
 	content := read(t, "../Dockerfile")
 	stages := regexp.MustCompile(`(?m)^FROM `).Split(content, -1)
@@ -219,8 +219,8 @@ func TestDockerfile(t *testing.T) {
 			t.Errorf("the last stage has no line %q:\n%s", line, last)
 		}
 	}
-	if copies := strings.Count("\n"+last, "\nCOPY "); copies != 2 || strings.Contains(last, "\nADD ") {
-		t.Errorf("the last stage has %d copies, want the program and the certificates:\n%s", copies, last)
+	if copies := strings.Count("\n"+last, "\nCOPY "); copies != 3 || strings.Contains(last, "\nADD ") {
+		t.Errorf("the last stage has %d copies, want the program, the certificates and the licenses:\n%s", copies, last)
 	}
 	if !strings.Contains(content, "CGO_ENABLED=0") {
 		t.Error("the binary is not built static: no CGO_ENABLED=0")

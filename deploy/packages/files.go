@@ -14,6 +14,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/podjoule/podjoule/deploy/licenses"
 )
 
 // built is what "podjoule version -o json" says.
@@ -52,7 +54,7 @@ func writeFiles(ctx context.Context, source, program, folder string) error {
 	if err := addChangelogs(ctx, all, source, program); err != nil {
 		return err
 	}
-	if all["licenses.txt"], err = licenses(ctx, source, program); err != nil {
+	if all["licenses.txt"], err = licenses.Of(ctx, source, program); err != nil {
 		return err
 	}
 	// What an older build has written is not packed.

@@ -2,11 +2,14 @@ module github.com/podjoule/podjoule/deploy/packages
 
 go 1.26.0
 
+replace github.com/podjoule/podjoule/deploy/licenses => ../licenses
+
 require (
 	github.com/Masterminds/semver/v3 v3.4.0
 	github.com/google/go-cmp v0.7.0
 	github.com/goreleaser/nfpm/v2 v2.45.2
 	github.com/klauspost/compress v1.18.4
+	github.com/podjoule/podjoule/deploy/licenses v0.0.0-00010101000000-000000000000
 	github.com/sassoftware/go-rpmutils v0.4.0
 	go.yaml.in/yaml/v3 v3.0.4
 )

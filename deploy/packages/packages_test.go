@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/podjoule/podjoule/deploy/licenses"
 )
 
 // both reads the packages.
@@ -87,7 +89,7 @@ func TestFilesAreTheRepositorys(t *testing.T) {
 			" -- podjoule maintainers <podjoule@users.noreply.github.com>  Wed, 01 Jul 2026 10:00:00 +0000\n",
 			m.version, strings.TrimSuffix(strings.Replace(m.version, "~", "-", 1), "-1")),
 	}
-	theirs, err := licenses(t.Context(), m.source, m.program())
+	theirs, err := licenses.Of(t.Context(), m.source, m.program())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,6 @@
-package main
+// Package licenses gathers the texts under which the parts of a program may be passed on:
+// packages, archives and images have them beside the program.
+package licenses
 
 import (
 	"bytes"
@@ -22,14 +24,16 @@ import (
 // licenseFile is what modules call the texts that go with every copy of them.
 var licenseFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents)([-._].*)?$`)
 
-// licenses returns the texts under which a program's parts may be passed on, as the linker
-// noted them in it: of Go and of each module. A text that several have stands there once.
-func licenses(ctx context.Context, source, program string) ([]byte, error) {
+// Of returns the licenses of a program's parts, as the linker noted them in it: of Go and of
+// each module, and those of modules of which something lies beside it. A text that several
+// have stands there once. The go command is asked in a checkout of the source where the
+// modules are; one without a license is an error.
+func Of(ctx context.Context, source, program string, beside ...*debug.Module) ([]byte, error) {
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {
 		return nil, fmt.Errorf("read the modules in %s: %w", program, err)
 	}
-	folders, err := moduleFolders(ctx, source, info.Deps)
+	folders, err := moduleFolders(ctx, source, slices.Concat(info.Deps, beside))
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +67,9 @@ type moduleFolder struct{ Path, Version, Dir string }
 
 // moduleFolders asks the go command for the modules of a program.
 func moduleFolders(ctx context.Context, source string, modules []*debug.Module) ([]moduleFolder, error) {
+	if len(modules) == 0 { // without a name, all of the source's would be meant
+		return nil, nil
+	}
 	args := []string{"-C", source, "mod", "download", "-json"}
 	for _, m := range modules {
 		if m.Replace != nil {
