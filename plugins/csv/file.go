@@ -39,25 +39,30 @@ func (s *sink) open() error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	lead := []byte(s.header)
+	next := &sink{w: f, file: f, opened: info, path: s.path, header: s.header, rotation: s.rotation, lead: []byte(s.header)}
 	if info.Mode().IsRegular() {
-		if lead, err = leadOf(f, info.Size(), s.header); err != nil {
+		if err := next.look(info); err != nil {
 			return errors.Join(err, f.Close())
 		}
-		if s.rotation != nil {
-			if s.rotation.first, err = firstRow(f, info, s.header); err != nil {
-				return errors.Join(err, f.Close())
-			}
-		}
 	}
-	s.w, s.file, s.opened = f, f, info
-	s.lead, s.started = lead, 0
+	*s = *next
 	return nil
 }
 
+// look finds out what has to be written before rows can follow what is in the file, and
+// when that begins.
+func (s *sink) look(info os.FileInfo) (err error) {
+	if s.lead, err = leadOf(s.file, info.Size(), s.header); err != nil || s.rotation == nil {
+		return err
+	}
+	s.rotation.first, err = firstRow(s.file, info, s.header)
+	return err
+}
+
 // follow opens the path anew when its file was moved away or removed, as log
-// rotation does, and writes the header again when the file was emptied. Where
-// that fails, rows wait.
+// rotation does, and writes the header again when the file was emptied. Until the first
+// write, it looks again at what must come before rows: after a reload, the output that
+// was replaced may have written since. Where that fails, rows wait.
 func (s *sink) follow() error {
 	if s.file == nil || !s.opened.Mode().IsRegular() {
 		return nil
@@ -72,6 +77,8 @@ func (s *sink) follow() error {
 		return old.Close()
 	case err == nil && info.Size() == 0:
 		s.lead, s.started = []byte(s.header), 0
+	case err == nil && !s.begun:
+		return s.look(info)
 	}
 	return nil // a path that cannot be looked at does not make the open file unusable
 }

@@ -36,6 +36,45 @@ func expect(t testing.TB, path, want string) {
 	}
 }
 
+// A reload that changes how a file is rotated has it open twice: there is one header,
+// whoever writes first, and every row is whole.
+func TestFileIsOpenTwice(t *testing.T) {
+	cut := wantHeader + wantRows[:len(wantRows)-20]
+	for _, tt := range []struct{ name, before, writes, want string }{
+		{"nobody has written yet", "", "new, close", wantHeader + wantRows},
+		{"the old one ends before the new one writes", "", "close, new", wantHeader + wantRows},
+		{"the old one writes its first rows", "", "old, close, new", wantHeader + wantRows + wantRows},
+		{"and ends late", "", "old, new, close", wantHeader + wantRows + wantRows},
+		{"a row was cut short before both", cut, "old, new, close", cut + "\n" + wantRows + wantRows},
+		{"and the old one has no rows", cut, "new, close", cut + "\n" + wantRows},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "out.csv")
+			if err := os.WriteFile(path, []byte(tt.before), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			n := newNode()
+			host := plugintest.NewHost(t, n.metrics...)
+			outputs := map[string]*output{"old": open(t, host, &Config{Path: path}), "new": open(t, host, &Config{Path: path, RotateBytes: 1 << 30})}
+			for what := range strings.SplitSeq(tt.writes+", new closes", ", ") {
+				switch what {
+				case "close":
+					if err := outputs["old"].Close(); err != nil {
+						t.Error(err)
+					}
+				case "new closes":
+					if err := outputs["new"].Close(); err != nil {
+						t.Error(err)
+					}
+				default:
+					write(t, outputs[what], n.batch(tick))
+				}
+			}
+			expect(t, path, tt.want)
+		})
+	}
+}
+
 func TestAppendsToAnExistingFile(t *testing.T) {
 	half := wantRows[:len(wantRows)-20]
 	for _, tt := range []struct{ name, before, want string }{

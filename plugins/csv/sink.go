@@ -13,6 +13,8 @@ type sink struct {
 	// lead has to be written before the next row: the header, or the end of
 	// a row that a crash cut short.
 	lead []byte
+	// begun says that something was written.
+	begun bool
 	// started is how many bytes of the first waiting row were written
 	// already, by a write that stopped short.
 	started int
@@ -34,6 +36,7 @@ func (s *sink) write(rows []byte) ([]byte, error) {
 		return rows, err
 	}
 	n, err := s.w.Write(rows[s.started:])
+	s.begun = s.begun || n > 0
 	n += s.started
 	if n == len(rows) {
 		s.started = 0
@@ -52,6 +55,7 @@ func (s *sink) writeLead() error {
 		return nil
 	}
 	n, err := s.w.Write(s.lead)
+	s.begun = s.begun || n > 0
 	if s.lead = s.lead[n:]; len(s.lead) > 0 && err == nil {
 		err = io.ErrShortWrite
 	}
