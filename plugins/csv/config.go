@@ -107,6 +107,10 @@ func (c *Config) Open(ctx context.Context, host *plugin.Host) (any, error) {
 	if err := c.openFile(out, cols.header()); err != nil {
 		return nil, &plugin.KeyError{Key: "path", Err: err}
 	}
+	if before, ok := host.Replaces.(*output); ok {
+		out.before = before.sink
+		out.before.replaced.Store(true)
+	}
 	return out, nil
 }
 

@@ -24,10 +24,13 @@ type output struct {
 	archive *archive // nil: files are not rotated
 	waiting []byte
 	lost    metric.Int64Counter
+	// before is of the output that this one replaces, until the first batch; or nil.
+	before *sink
 }
 
 // Write adds the rows of a batch, in one write.
 func (o *output) Write(ctx context.Context, b *measure.Batch) error {
+	o.before = nil
 	defer o.rows.forget(b.Ended)
 	if err := o.full(); err != nil {
 		o.lost.Add(ctx, int64(len(b.Samples)))
@@ -85,8 +88,12 @@ func (o *output) Ready() error {
 }
 
 // Close writes the rows that wait and closes the file. Standard output stays
-// open.
+// open. One that was not written to in another's place writes no header either.
 func (o *output) Close() error {
+	if o.before != nil { // it goes on, as another plugin could not be opened
+		o.before.replaced.Store(false)
+		return o.sink.close()
+	}
 	if o.stream != nil {
 		var err error
 		if left := o.stream.left(); left > 0 {

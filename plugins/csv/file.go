@@ -39,37 +39,41 @@ func (s *sink) open() error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	next := &sink{w: f, file: f, opened: info, path: s.path, header: s.header, rotation: s.rotation, lead: []byte(s.header)}
+	lead := []byte(s.header)
 	if info.Mode().IsRegular() {
-		if err := next.look(info); err != nil {
+		if lead, err = s.look(f, info); err != nil {
 			return errors.Join(err, f.Close())
 		}
 	}
-	*s = *next
+	s.w, s.file, s.opened = f, f, info
+	s.lead, s.started, s.begun = lead, 0, false
 	return nil
 }
 
-// look finds out what has to be written before rows can follow what is in the file, and
+// look finds out what has to be written before rows can follow what is in a file, and
 // when that begins.
-func (s *sink) look(info os.FileInfo) (err error) {
-	if s.lead, err = leadOf(s.file, info.Size(), s.header); err != nil || s.rotation == nil {
-		return err
+func (s *sink) look(f *os.File, info os.FileInfo) (lead []byte, err error) {
+	if lead, err = leadOf(f, info.Size(), s.header); err != nil || s.rotation == nil {
+		return lead, err
 	}
-	s.rotation.first, err = firstRow(s.file, info, s.header)
-	return err
+	s.rotation.first, err = firstRow(f, info, s.header)
+	return lead, err
 }
 
 // follow opens the path anew when its file was moved away or removed, as log
 // rotation does, and writes the header again when the file was emptied. Until the first
 // write, it looks again at what must come before rows: after a reload, the output that
-// was replaced may have written since. Where that fails, rows wait.
+// was replaced may have written since. That one stays with the file it has: what is at
+// the path may have other columns already. Where something fails, rows wait.
 func (s *sink) follow() error {
 	if s.file == nil || !s.opened.Mode().IsRegular() {
 		return nil
 	}
 	info, err := os.Stat(s.path)
+	moved := errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, s.opened)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(info, s.opened):
+	case moved && s.replaced.Load():
+	case moved:
 		old := s.file
 		if err := s.open(); err != nil {
 			return err
@@ -78,7 +82,8 @@ func (s *sink) follow() error {
 	case err == nil && info.Size() == 0:
 		s.lead, s.started = []byte(s.header), 0
 	case err == nil && !s.begun:
-		return s.look(info)
+		s.lead, err = s.look(s.file, info)
+		return err
 	}
 	return nil // a path that cannot be looked at does not make the open file unusable
 }

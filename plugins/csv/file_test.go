@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podjoule/podjoule/agent/measure"
+	"github.com/podjoule/podjoule/agent/plugin"
 	"github.com/podjoule/podjoule/agent/plugin/plugintest"
 )
 
@@ -73,6 +74,53 @@ func TestFileIsOpenTwice(t *testing.T) {
 			expect(t, path, tt.want)
 		})
 	}
+}
+
+// The file is moved away since a reload wants other columns. What the output that is
+// replaced writes last is in the file that was moved. Where the reload fails, the output
+// goes on at the path.
+func TestReplacedStaysWithItsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.csv")
+	n := newNode()
+	host := plugintest.NewHost(t, n.metrics...)
+	old := open(t, host, &Config{Path: path})
+	write(t, old, n.batch(tick))
+	move := func(to string) {
+		t.Helper()
+		if err := os.Rename(path, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := func() *output {
+		with := *host
+		h := *host.Host
+		h.Replaces = old
+		with.Host = &h
+		return open(t, &with, &Config{Path: path, RenameAttributes: plugin.Renames{"name": "name2"}})
+	}
+
+	move(path + ".1")
+	failed := next()
+	if err := failed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, old, n.batch(tick))
+	expect(t, path, wantHeader+wantRows)
+
+	move(path + ".2")
+	other := next()
+	write(t, old, n.batch(tick))
+	write(t, other, n.batch(tick))
+	if err := old.Close(); err != nil {
+		t.Error(err)
+	}
+	write(t, other, n.batch(tick))
+	expect(t, path+".2", wantHeader+wantRows+wantRows)
+	header := strings.Replace(wantHeader, ",name,", ",name2,", 1)
+	if header == wantHeader {
+		t.Fatal("the other columns are the same")
+	}
+	expect(t, path, header+wantRows+wantRows)
 }
 
 func TestAppendsToAnExistingFile(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync/atomic"
 )
 
 // sink is where rows go: standard output, or the file at a path.
@@ -24,6 +25,8 @@ type sink struct {
 	opened       os.FileInfo
 	path, header string
 	rotation     *rotation // nil: the file grows
+	// replaced says that another output is there for the path.
+	replaced atomic.Bool
 }
 
 // write takes rows and returns the rows that are left to write, which start
