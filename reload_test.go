@@ -23,6 +23,7 @@ type reloadable struct {
 	address string
 	config  string // the file's path
 	csv     string
+	keep    string // a line for the table of prometheus
 }
 
 func startReloadable(t *testing.T) *reloadable {
@@ -50,9 +51,10 @@ pod_refresh_interval = "50ms"
 poll_interval = %q
 %s
 [plugins.prometheus]
+%s
 [plugins.csv]
 path = %q
-`, p.n.url, p.n.tree.Root(), interval, more, p.csv)
+`, p.n.url, p.n.tree.Root(), interval, more, p.keep, p.csv)
 	if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
 		p.n.t.Fatal(err)
 	}
@@ -101,8 +103,9 @@ func (p *reloadable) sums() map[string]int {
 	return got
 }
 
-// SIGHUP changes how often pods are measured, ten times over, while they work: the file has all that they
-// used, nothing twice, and the page's counters go on.
+// SIGHUP changes how often pods are measured and how long ended ones stay on the page, ten
+// times over, while they work: the file has all that they used, nothing twice, and the
+// page's counters go on.
 func TestSIGHUPLosesNothing(t *testing.T) {
 	t.Parallel()
 	p := startReloadable(t)
@@ -111,8 +114,9 @@ func TestSIGHUPLosesNothing(t *testing.T) {
 	for i := range 10 {
 		p.n.spend(1234567 * time.Nanosecond)
 		spent += 1234567 * time.Nanosecond
+		p.keep = fmt.Sprintf(`keep_ended = "%dm"`, 5+i)
 		p.write(fmt.Sprintf("%dms", 300+100*i), "")
-		p.hangUp(`configuration is taken`)
+		p.hangUp(`opened=[] closed=[]`)
 		p.n.spend(time.Millisecond)
 		spent += time.Millisecond
 		m := counter.FindStringSubmatch(p.page())
@@ -205,6 +209,10 @@ func TestSIGHUPWithAWrongFile(t *testing.T) {
 	p.signal(syscall.SIGTERM)
 	if status := p.wait(); status != 0 {
 		t.Errorf("exit status %d", status)
+	}
+	text, err := os.ReadFile(p.csv)
+	if header := "timestamp,"; err != nil || !strings.HasPrefix(string(text), header) || strings.Count(string(text), header) != 1 {
+		t.Errorf("the new file has not one header: %v:\n%s", err, text)
 	}
 }
 

@@ -74,9 +74,9 @@ func (s *seat) keep(m *member) {
 		s.kept = m
 		return
 	}
-	if pace, ok := m.value.(plugin.Repacer); ok && m.enabled.same(s.enabled, pace.PaceKeys()...) {
+	if adjuster, ok := m.value.(plugin.Adjuster); ok && m.enabled.same(s.enabled, adjuster.AdjustedKeys()...) {
 		s.kept, s.change = m, func() {
-			pace.Repace(s.enabled.Config)
+			adjuster.Adjust(s.enabled.Config)
 			m.enabled, m.interval = s.enabled, intervalOf(s.enabled)
 		}
 	}
@@ -90,8 +90,14 @@ func (s *seat) fits(all []*measure.Metric) bool {
 	if adapter, ok := s.kept.value.(plugin.Adapter); ok {
 		change, ok := adapter.Adapt(all)
 		if ok {
-			m := s.kept
-			s.change = func() { m.seen = all; change() }
+			m, adjust := s.kept, s.change
+			s.change = func() {
+				if adjust != nil {
+					adjust()
+				}
+				m.seen = all
+				change()
+			}
 		}
 		return ok
 	}

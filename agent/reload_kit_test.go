@@ -108,8 +108,8 @@ func (r *reader) Close() error { r.closed = true; return nil }
 // paced is a reader that takes another interval.
 type paced struct{ *reader }
 
-func (paced) PaceKeys() []string   { return []string{"poll_interval"} }
-func (paced) Repace(plugin.Config) {}
+func (paced) AdjustedKeys() []string { return []string{"poll_interval"} }
+func (paced) Adjust(plugin.Config)   {}
 
 // opensPaced is opensReader whose interval may change.
 func opensPaced(name string, interval time.Duration, of *counted, opened *[]*reader) Enabled {

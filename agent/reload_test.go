@@ -240,6 +240,47 @@ type named struct {
 	plugin.Output
 }
 
+// An output takes a key of its table and other metrics in one reload, and is not opened anew.
+func TestAdjustsAndAdapts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(journal)
+		out := func(key string) Enabled {
+			e := output("a", nil)
+			e.table = map[string]any{"key": key}
+			e.Config = &stub{open: func(context.Context, *plugin.Host) (any, error) {
+				j.add("open with %s", key)
+				return adjusting{write(idle), j}, nil
+			}}
+			return e
+		}
+		var c counted
+		var opened []*reader
+		one, two := opensReader("one", time.Second, &c, &opened), opensReader("two", time.Second, &c, &opened)
+		r := runReloading(t, config(one, out("1")))
+		synctest.Wait()
+		r.take(one, out("2"))
+		r.take(one, two, out("3"))
+		r.take(two, out("3"))
+		r.stop()
+		want := []string{"open with 1", "adjusted", "adjusted", "adapted to 2", "adapted to 1"}
+		if diff := cmp.Diff(want, j.all()); diff != "" {
+			t.Errorf("what happened (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// adjusting is an output that takes all that comes.
+type adjusting struct {
+	plugin.Output
+	*journal
+}
+
+func (adjusting) AdjustedKeys() []string { return []string{"key"} }
+func (a adjusting) Adjust(plugin.Config) { a.add("adjusted") }
+func (a adjusting) Adapt(metrics []*measure.Metric) (func(), bool) {
+	return func() { a.add("adapted to %d", len(metrics)) }, true
+}
+
 // A transform that leaves takes its series along, and one that stays sees the sources' go.
 func TestTransformsAreReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

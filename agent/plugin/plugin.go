@@ -117,15 +117,14 @@ type Readier interface {
 	Ready() error
 }
 
-// Repacer is a source that can be polled at another interval while it works, so that a
-// configuration which changes nothing else loses nothing.
-type Repacer interface {
-	Source
-	// PaceKeys are the keys of the plugin's table that Repace can take over. What
-	// changes another key has the source closed and opened anew.
-	PaceKeys() []string
-	// Repace takes them from a checked configuration. It is called between two ticks.
-	Repace(c Config)
+// Adjuster is a plugin some keys of whose table can change while it works, such as a
+// source's interval, so that a configuration which changes nothing else loses nothing.
+type Adjuster interface {
+	// AdjustedKeys are the keys that Adjust can take over. What changes another key has
+	// the plugin closed and opened anew.
+	AdjustedKeys() []string
+	// Adjust takes them from a checked configuration. It is called between two ticks.
+	Adjust(c Config)
 }
 
 // Adapter is a transform or an output that depends on which metrics there are, and can

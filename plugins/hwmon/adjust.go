@@ -2,8 +2,8 @@ package hwmon
 
 import "github.com/podjoule/podjoule/agent/plugin"
 
-// PaceKeys implements plugin.Repacer.
-func (*source) PaceKeys() []string { return []string{"poll_interval"} }
+// AdjustedKeys implements plugin.Adjuster.
+func (*source) AdjustedKeys() []string { return []string{"poll_interval"} }
 
-// Repace implements plugin.Repacer. The source goes by the ticks, whenever they come.
-func (*source) Repace(plugin.Config) {}
+// Adjust implements plugin.Adjuster. The source goes by the ticks, whenever they come.
+func (*source) Adjust(plugin.Config) {}
