@@ -84,8 +84,9 @@ func TestReloadKeepsTheQueueOfRemoteWrite(t *testing.T) {
 }
 
 // The receiver is away because it moved: a reload gives the output its new address, and
-// what waited for the old one arrives there, from memory or from a folder, in order and
-// nothing twice. A reload that fails changes nothing of that.
+// what waited for the old one arrives there, from memory or from a folder, also from one
+// that comes with the reload, in order and nothing twice. A reload that fails changes
+// nothing of that.
 func TestReloadOfAnAddressLosesNothing(t *testing.T) {
 	tables := map[string]func(dir string) plugin.Config{
 		"otlp by gRPC": func(dir string) plugin.Config {
@@ -105,18 +106,19 @@ func TestReloadOfAnAddressLosesNothing(t *testing.T) {
 		},
 	}
 	for name, table := range tables {
-		for place, dir := range map[string]string{"memory": "", "folder": t.TempDir()} {
+		folder := t.TempDir()
+		for place, dirs := range map[string][2]string{"in memory": {}, "in a folder": {folder, folder}, "from memory to a folder": {"", t.TempDir()}} {
 			t.Run(name+", "+place, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { reloadAnAddress(t, name, func() plugin.Config { return table(dir) }) })
+				synctest.Test(t, func(t *testing.T) { reloadAnAddress(t, name, table(dirs[0]), table(dirs[0]), table(dirs[1])) })
 			})
 		}
 	}
 }
 
-func reloadAnAddress(t *testing.T, name string, table func() plugin.Config) {
+func reloadAnAddress(t *testing.T, name string, old, wrong, moved plugin.Config) {
 	arrived, last, late := make(map[point]int), int64(0), 0
-	output := func(name string, away bool) *pusher {
-		p := &pusher{inMemory: newInMemory(t, table()), name: name, arrived: arrived}
+	output := func(table plugin.Config, away bool) *pusher {
+		p := &pusher{inMemory: newInMemory(t, table), name: name, arrived: arrived}
 		r := &receiver{t: t, take: func(a arrival) {
 			p.take(a)
 			if a.time < last {
@@ -137,7 +139,7 @@ func reloadAnAddress(t *testing.T, name string, table func() plugin.Config) {
 		}
 		return p
 	}
-	before, after := output(name, true), output(name, false)
+	before, after := output(old, true), output(moved, false)
 	windows := 0
 	source := threeSeries(&windows).enabled()
 	config := func(plugins ...agent.Enabled) *agent.Config {
@@ -156,7 +158,7 @@ func reloadAnAddress(t *testing.T, name string, table func() plugin.Config) {
 	time.Sleep(10*time.Second + 500*time.Millisecond)
 
 	broken := agent.Enabled{Plugin: plugin.Plugin{Name: "broken", Role: plugin.RoleOutput}, Config: brokenConfig{}}
-	next = config(source, output(name, true).enabled("out"), broken)
+	next = config(source, output(wrong, true).enabled("out"), broken)
 	hangup <- syscall.SIGHUP
 	time.Sleep(10 * time.Second)
 	synctest.Wait()

@@ -9,7 +9,7 @@ import (
 
 // Next hands out the oldest entry, which then stays in the queue until Done, Drop or
 // Release is called. It waits for one until the context ends, and then reports false
-// when nothing is left.
+// when nothing is left. Until Join, it waits.
 func (q *Queue) Next(ctx context.Context) (Entry, bool) {
 	for {
 		e, ok, err := q.take()
@@ -40,7 +40,7 @@ func (q *Queue) take() (Entry, bool, error) {
 	defer q.mu.Unlock()
 	q.sending = false
 	q.trim()
-	for len(q.entries) > 0 {
+	for len(q.entries) > 0 && q.before == nil {
 		e := q.entries[0]
 		if e.file == "" {
 			q.sending = true

@@ -37,8 +37,8 @@ type Options struct {
 	Age time.Duration
 	// Dir is the folder; empty is in memory. It is made where it is not there.
 	Dir string
-	// Before is the queue of the output that is replaced, or nil: what waits there, in
-	// the same place, waits on.
+	// Before is the queue of the output that is replaced, or nil: what waits there waits
+	// on, but for what is in another folder. See Join.
 	Before *Queue
 }
 
@@ -62,6 +62,8 @@ type place struct {
 
 	mu      sync.Mutex
 	owners  int     // that have not closed it
+	heirs   int     // other places that will take what is in memory
+	before  *place  // of which this one is an heir, until Join
 	folder  *folder // nil: in memory
 	entries []*entry
 	sending bool // the first entry is handed out
@@ -100,15 +102,25 @@ func Open(o Options) (*Queue, error) {
 		return &Queue{options: o, place: before.place}, nil
 	}
 	q := &Queue{options: o, place: &place{owners: 1, wake: make(chan struct{}, 1), lost: make(map[string]Amount)}}
+	if err := q.openFolder(); err != nil {
+		return nil, err
+	}
+	q.expect(before)
+	return q, nil
+}
+
+// openFolder takes what is in the folder, if there is to be one.
+func (q *Queue) openFolder() error {
+	o := q.options
 	if o.Dir == "" {
-		return q, nil
+		return nil
 	}
 	var err error
 	if q.folder, err = openFolder(o.Dir); err != nil {
-		return nil, err
+		return err
 	}
 	if q.entries, err = q.folder.list(); err != nil {
-		return nil, errors.Join(err, q.folder.close())
+		return errors.Join(err, q.folder.close())
 	}
 	for _, e := range q.entries {
 		q.bytes += e.size
@@ -117,7 +129,7 @@ func Open(o Options) (*Queue, error) {
 	}
 	q.trim()
 	q.signal()
-	return q, nil
+	return nil
 }
 
 // Push appends an entry. It tells what had to go for it: the oldest ones, though not
@@ -144,7 +156,7 @@ func (q *Queue) Push(e Entry) (lost Amount, err error) {
 // settle moves to the folder what is in memory, in order, and removes what could not
 // be removed before. It stops at the first failure.
 func (q *Queue) settle() error {
-	if q.folder == nil {
+	if q.folder == nil || q.before != nil { // what comes before it is not there yet
 		return nil
 	}
 	q.trouble = nil

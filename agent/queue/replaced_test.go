@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -100,5 +101,80 @@ func TestAnotherPlace(t *testing.T) {
 	q := open(t, Options{Bytes: 100, Dir: dir, Before: old})
 	if q.Shared() || q.Stats().Found.Entries != 1 {
 		t.Errorf("%+v, want what was found in the folder", q.Stats())
+	}
+}
+
+// From memory to a folder: what waited in memory comes after what was found there, before
+// what was pushed since, and is in the folder too. Nothing is written or handed out before
+// the old output has ended.
+func TestJoin(t *testing.T) {
+	dir := t.TempDir()
+	earlier := open(t, Options{Bytes: 1000, Dir: dir})
+	push(t, earlier, sized(1))
+	if err := earlier.Close(); err != nil {
+		t.Fatal(err)
+	}
+	old := open(t, Options{Bytes: 1000})
+	for range 10 { // its numbers are higher than those in the folder
+		push(t, old, sized(9))
+		next(t, old)
+		old.Done()
+	}
+	push(t, old, sized(2))
+	push(t, old, sized(3))
+	next(t, old)
+	q := open(t, Options{Bytes: 1000, Dir: dir, Before: old})
+	push(t, q, sized(4))
+	third := open(t, Options{Bytes: 1000, Dir: dir, Before: q}) // which replaces that one soon
+	push(t, third, sized(5))
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, ok := q.Next(over); ok || !old.Shared() || len(files(t, dir)) != 1 {
+		t.Errorf("handed out before the time: %v; %d files, want the one that was there", ok, len(files(t, dir)))
+	}
+	old.Done() // 2 was delivered at the last moment
+	q.Join()
+	q.Join() // changes nothing
+	if old.Shared() || old.Stats().Waiting.Entries != 0 || old.Stats().Bytes != 0 {
+		t.Errorf("the old one still has %+v", old.Stats())
+	}
+	if got := len(files(t, dir)); got != 4 || !q.Kept() {
+		t.Errorf("%d files, want 4", got)
+	}
+	if s := q.Stats(); s.Found != (Amount{2, 4}) || s.Waiting != (Amount{4, 13}) {
+		t.Errorf("%+v", s)
+	}
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, again := range []*Queue{open(t, Options{Bytes: 1000, Dir: copied(t, dir)}), third} {
+		var got []int
+		for again.Stats().Waiting.Entries > 0 {
+			got = append(got, next(t, again).Points)
+			again.Done()
+		}
+		if want := []int{1, 3, 4, 5}; !slices.Equal(got, want) {
+			t.Errorf("delivered %v, want %v", got, want)
+		}
+	}
+}
+
+// A queue in another place that comes to nothing leaves the one before as it was; one in
+// memory takes nothing out of a folder.
+func TestJoinOfNothing(t *testing.T) {
+	old := open(t, Options{Bytes: 1000})
+	push(t, old, sized(1))
+	if err := open(t, Options{Bytes: 1000, Dir: t.TempDir(), Before: old}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if e := next(t, old); e.Points != 1 || old.Shared() {
+		t.Errorf("%d points, shared: %v", e.Points, old.Shared())
+	}
+	inFolder := open(t, Options{Bytes: 1000, Dir: t.TempDir()})
+	push(t, inFolder, sized(1))
+	q := open(t, Options{Bytes: 1000, Before: inFolder})
+	q.Join()
+	if q.Stats().Waiting.Entries != 0 || inFolder.Stats().Waiting.Entries != 1 {
+		t.Errorf("%+v moved", q.Stats())
 	}
 }

@@ -109,6 +109,7 @@ func (o *output) Run(ctx context.Context) error {
 	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })()
+	o.queue.Join()
 
 	var lost queue.Amount
 	for step := firstWait; hard.Err() == nil && !o.replaced(ctx); {

@@ -69,6 +69,7 @@ func (o *output) Run(ctx context.Context) error {
 	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })()
+	o.queue.Join()
 
 	for step := firstWait; hard.Err() == nil && !o.replaced(ctx); {
 		entry, ok := o.queue.Next(ctx)
