@@ -14,10 +14,9 @@ import (
 	"github.com/podjoule/podjoule/agent/measure"
 )
 
-// ErrReplaced is the cause for which the context of a Run ends when another
-// configuration is taken, under which the plugin was opened anew: it is Host.Replaces for
-// one whose Run begins when this one is over. What an output has still to deliver it can
-// leave to that one.
+// ErrReplaced is the cause (context.Cause) for which the context of a Run ends when a
+// reload has opened the plugin anew. The Run of the new one begins when this one is over,
+// so that an output can leave to it what is still to be delivered.
 var ErrReplaced = errors.New("the plugin is replaced")
 
 // Host is what a plugin gets from the host when it is opened.
@@ -39,8 +38,9 @@ type Host struct {
 	// taken or when the agent has no listener.
 	Handle func(page Page) error
 	// Replaces is what Open returned for the same plugin under the configuration before,
-	// or nil. It is at work until the new one is called for the first time, and goes on
-	// with it where another plugin cannot be opened. See ErrReplaced.
+	// or nil. It works on meanwhile: until the new one is called for the first time, or for
+	// good where another plugin cannot be opened, and then the new one is closed. See
+	// ErrReplaced.
 	Replaces any
 	// Stdout is the standard output.
 	Stdout io.Writer
